@@ -1,0 +1,54 @@
+"""Gated self-supervised learning for long-tailed image classification, for Keras 3 on TensorFlow.
+
+>>> import keras_gssl as gssl
+"""
+
+import os as _os
+
+# Both are read once, when TensorFlow and Keras are first imported. The package is written for TensorFlow (tf.data,
+# tf.image). TensorFlow leaves oneDNN's kernels off on CPUs without AVX-512; with them small convolutions are several
+# times as fast there too.
+_os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+_os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+import keras as _keras  # noqa: E402
+
+if _keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"keras_gssl needs Keras on TensorFlow, received backend {_keras.backend.backend()!r}: "
+        f"set the environment variable KERAS_BACKEND=tensorflow before Keras is imported."
+    )
+
+from keras_gssl import backbones, data, schedules  # noqa: E402
+from keras_gssl.gating import FrozenGate, LearnedGate, NoGate  # noqa: E402
+from keras_gssl.layers import CosineHead, FusedBatchNormalization, OptionAShortcut  # noqa: E402
+from keras_gssl.losses import LDAMLoss, class_balanced_weights, ldam_margins  # noqa: E402
+from keras_gssl.model import GatedSSLModel  # noqa: E402
+from keras_gssl.optimizers import SGD  # noqa: E402
+from keras_gssl.schedules import DeferredReweighting, StepSchedule  # noqa: E402
+from keras_gssl.tasks import Flip, LoRotE, PretextTask, ShuffleChannels  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "CosineHead",
+    "DeferredReweighting",
+    "Flip",
+    "FrozenGate",
+    "FusedBatchNormalization",
+    "GatedSSLModel",
+    "LDAMLoss",
+    "LearnedGate",
+    "LoRotE",
+    "NoGate",
+    "OptionAShortcut",
+    "PretextTask",
+    "ShuffleChannels",
+    "StepSchedule",
+    "backbones",
+    "class_balanced_weights",
+    "data",
+    "ldam_margins",
+    "schedules",
+]

@@ -1,0 +1,22 @@
+"""Data sets, and the way from their images to training batches."""
+
+from keras_gssl.data.image_data import ImageData, from_arrays
+from keras_gssl.data.long_tail import long_tail_counts, long_tail_indices, long_tail_positions, subset_hash
+from keras_gssl.data.pipeline import TrainingSet, evaluation_set, normalise
+from keras_gssl.data.sources import DataNotFoundError, cifar10_lt, cifar100_lt, digits_lt
+
+__all__ = [
+    "DataNotFoundError",
+    "ImageData",
+    "TrainingSet",
+    "cifar100_lt",
+    "cifar10_lt",
+    "digits_lt",
+    "evaluation_set",
+    "from_arrays",
+    "long_tail_counts",
+    "long_tail_indices",
+    "long_tail_positions",
+    "normalise",
+    "subset_hash",
+]

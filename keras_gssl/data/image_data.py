@@ -1,0 +1,159 @@
+"""`ImageData`: labelled images in memory, split into training and test, and what belongs with them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from keras_gssl.data.long_tail import subset_hash
+from keras_gssl.data.pipeline import TrainingSet, evaluation_set
+from keras_gssl.tasks import PretextTask
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageData:
+    """A classification data set held in memory.
+
+    Attributes:
+        train_images: uint8, shape `(count, height, width, channels)`.
+        train_labels: int64, shape `(count,)`.
+        test_images: uint8, same image shape.
+        test_labels: int64.
+        class_names: One per class.
+        mean, std: Per channel, on the scale 0-1; taken out of every image.
+        crop_padding: Black pixels around a training image before the random crop; 0 for no crop.
+        horizontal_flip: Whether training images are mirrored at random.
+        indices: Which images of the original training set these are, if they are a subset.
+        name: For reports.
+    """
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_padding: int = 4
+    horizontal_flip: bool = True
+    indices: np.ndarray | None = None
+    name: str = "images"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return tuple(self.train_images.shape[1:])
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Training images per class."""
+        return np.bincount(self.train_labels, minlength=self.num_classes).tolist()
+
+    @property
+    def subset_hash(self) -> str:
+        """SHA-256 of `indices`: equal for two runs that saw the same training images."""
+        return subset_hash(np.arange(len(self.train_labels)) if self.indices is None else self.indices)
+
+    def train(self, batch_size: int = 128, tasks: Sequence[PretextTask] = (), seed: int = 0) -> TrainingSet:
+        """Augmented training batches `(images, {"class": labels, "<task>": labels, ...})`."""
+        return TrainingSet(
+            self.train_images,
+            self.train_labels,
+            self.mean,
+            self.std,
+            batch_size,
+            tasks,
+            seed,
+            self.crop_padding,
+            self.horizontal_flip,
+        )
+
+    def test(self, batch_size: int = 500) -> tf.data.Dataset:
+        """The test images, normalised and otherwise untouched, with their class labels."""
+        return evaluation_set(self.test_images, self.test_labels, self.mean, self.std, batch_size)
+
+    def head(self, train_count: int, test_count: int) -> ImageData:
+        """The first `test_count` test images and about `train_count` training images, every class kept: for trials."""
+        kept = np.sort(_spread(self.train_labels, train_count))
+        return dataclasses.replace(
+            self,
+            train_images=self.train_images[kept],
+            train_labels=self.train_labels[kept],
+            test_images=self.test_images[:test_count],
+            test_labels=self.test_labels[:test_count],
+            indices=kept if self.indices is None else self.indices[kept],
+        )
+
+
+def from_arrays(
+    train_images: np.ndarray,
+    train_labels: np.ndarray,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    class_names: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    crop_padding: int = 4,
+    horizontal_flip: bool = True,
+    name: str = "images",
+) -> ImageData:
+    """Your own pictures, from NumPy arrays.
+
+    Args:
+        train_images: uint8 pixels 0-255, shape `(count, side, side, channels)`.
+        train_labels: Class of each, integers from 0.
+        test_images: Held-out pictures of the same shape.
+        test_labels: Class of each.
+        class_names: Default: "0", "1", ...
+        mean, std: Per channel on the scale 0-1. Default: those of `train_images`.
+        crop_padding: Black pixels around a training image before the random crop; 0 for no crop.
+        horizontal_flip: Whether to mirror training images at random; turn it off where left and right differ in
+            meaning, as in digits or text.
+        name: For reports.
+
+    Example:
+
+    >>> pictures = np.random.randint(0, 256, (20, 32, 32, 3), "uint8")
+    >>> data = gssl.data.from_arrays(pictures, np.arange(20) % 2, pictures[:4], np.arange(4) % 2)
+    >>> data.class_counts
+    [10, 10]
+    """
+    for title, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(
+                f"{title}_images must be uint8 pixels 0-255 of shape (count, height, width, channels); "
+                f"received {images.dtype} of shape {images.shape}."
+            )
+        if len(images) != len(labels):
+            raise ValueError(f"{len(images)} {title}_images but {len(labels)} {title}_labels.")
+    train_labels, test_labels = (np.asarray(labels, "int64").reshape(-1) for labels in (train_labels, test_labels))
+    class_names = tuple(class_names or map(str, range(int(max(train_labels.max(), test_labels.max())) + 1)))
+    scaled = None if mean and std else train_images.reshape(-1, train_images.shape[-1]).astype("float64") / 255
+    return ImageData(
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        class_names=class_names,
+        mean=tuple(mean or scaled.mean(axis=0).tolist()),
+        std=tuple(std or scaled.std(axis=0).tolist()),
+        crop_padding=crop_padding,
+        horizontal_flip=horizontal_flip,
+        name=name,
+    )
+
+
+def _spread(labels: np.ndarray, count: int) -> np.ndarray:
+    """About `count` indices in proportion to the classes, at least two of each."""
+    share = min(1.0, count / len(labels))
+    chosen = []
+    for index in np.unique(labels):
+        of_class = np.flatnonzero(labels == index)
+        chosen.append(of_class[: max(2, int(share * len(of_class)))])
+    return np.concatenate(chosen)

@@ -1,0 +1,148 @@
+"""From images in memory to training batches: shuffle, crop, flip, normalise, alter one quadrant.
+
+Every random number is a pure function of (seed, epoch, step). So two runs with one seed see equal batches whatever the
+parallelism, and epoch 7 is the same whether epochs 0-6 were run before or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_gssl.tasks import PretextTask, check_tasks, draw_and_apply
+
+CLASS_KEY = "class"
+PARALLEL_CALLS = 2
+PREFETCHED_BATCHES = 4
+
+# First words of the seeds, so that no two draws share one.
+_SHUFFLE, _CROP_ROWS, _CROP_COLUMNS, _MIRROR, _TASKS = range(5)
+
+
+class TrainingSet:
+    """Training batches that know their epoch; give it to `GatedSSLModel.fit` as `x`.
+
+    Each batch is `(images, {"class": labels, "<task>": labels, ...})`.
+
+    Args:
+        images: uint8, shape `(count, height, width, channels)`.
+        labels: Integers, shape `(count,)`.
+        mean, std: Per channel, on the scale 0-1.
+        batch_size: Images per batch; the last batch of an epoch may be smaller.
+        tasks: Pretext tasks applied to every image.
+        seed: Seed of shuffling, augmentation and tasks.
+        crop_padding: Black pixels added on each side before cropping back to the original size; 0 for no crop.
+        horizontal_flip: Whether to mirror every second image, on average.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        mean: Sequence[float],
+        std: Sequence[float],
+        batch_size: int,
+        tasks: Sequence[PretextTask] = (),
+        seed: int = 0,
+        crop_padding: int = 4,
+        horizontal_flip: bool = True,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
+        self._images = images
+        self._labels = labels
+        self._mean = mean
+        self._std = std
+        self.batch_size = batch_size
+        self.tasks = check_tasks(tasks)
+        self.seed = seed
+        self._crop_padding = crop_padding
+        self._horizontal_flip = horizontal_flip
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self._images) // self.batch_size)
+
+    def from_epoch(self, initial_epoch: int = 0) -> tf.data.Dataset:
+        """An endless dataset that starts at the first step of `initial_epoch`.
+
+        One iterator serves a whole run. With a plain `keras.Model`, give `fit` this and
+        `steps_per_epoch=training_set.steps_per_epoch`.
+        """
+        # On the CPU, and captured rather than embedded: the images are held once, wherever training runs.
+        with tf.device("CPU:0"):
+            images, labels = tf.constant(self._images), tf.constant(self._labels, tf.int32)
+
+        def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(len(self._images)), seed=tf.stack([self._seed(_SHUFFLE), epoch])
+            )
+            batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
+            return batches.enumerate().map(lambda step, indices: (epoch, step, indices))
+
+        def one_batch(epoch: tf.Tensor, step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            batch = tf.ensure_shape(tf.gather(images, indices), (None, *self._images.shape[1:]))
+            number = epoch * self.steps_per_epoch + step
+            batch, targets = self._augment(batch, lambda purpose: tf.stack([self._seed(purpose), number]))
+            return batch, {CLASS_KEY: tf.gather(labels, indices), **targets}
+
+        epochs = tf.data.Dataset.range(initial_epoch, tf.int64.max)
+        dataset = epochs.flat_map(one_epoch).map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
+
+    def _seed(self, purpose: int) -> tf.Tensor:
+        # A prime step between seeds keeps (seed, purpose) pairs apart.
+        return tf.constant(self.seed * 7919 + purpose, tf.int64)
+
+    def _augment(self, images: tf.Tensor, seed_for: Any) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        if self._crop_padding:
+            images = random_crop(images, self._crop_padding, seed_for(_CROP_ROWS), seed_for(_CROP_COLUMNS))
+        if self._horizontal_flip:
+            images = random_mirror(images, seed_for(_MIRROR))
+        # Normalised first: permuting channels and then normalising each by its own statistics is not the same.
+        images = normalise(images, self._mean, self._std)
+        return draw_and_apply(images, self.tasks, seed_for(_TASKS)) if self.tasks else (images, {})
+
+
+def evaluation_set(
+    images: np.ndarray, labels: np.ndarray, mean: Sequence[float], std: Sequence[float], batch_size: int = 500
+) -> tf.data.Dataset:
+    """Normalised images with their class labels, in order, each once."""
+    with tf.device("CPU:0"):
+        dataset = tf.data.Dataset.from_tensor_slices((tf.constant(images), tf.constant(labels, tf.int32)))
+    dataset = dataset.batch(batch_size).map(lambda batch, classes: (normalise(batch, mean, std), classes))
+    return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
+
+
+def normalise(images: tf.Tensor, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
+    """Pixels 0-255 to float32 with the given mean and standard deviation (per channel, scale 0-1) taken out."""
+    mean, std = (255 * np.asarray(values, "float32") for values in (mean, std))
+    return (tf.cast(images, tf.float32) - mean) / std
+
+
+def random_crop(images: tf.Tensor, padding: int, row_seed: tf.Tensor, column_seed: tf.Tensor) -> tf.Tensor:
+    """Shift every image by up to `padding` pixels each way; what comes in is black (0)."""
+    batch, (height, width) = tf.shape(images)[0], images.shape[1:3]
+    padded = tf.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    rows = tf.random.stateless_uniform((batch, 1), row_seed, 0, 2 * padding + 1, tf.int32) + tf.range(height)
+    columns = tf.random.stateless_uniform((batch, 1), column_seed, 0, 2 * padding + 1, tf.int32) + tf.range(width)
+    cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
+    # Columns of every image are gathered on the transposed image: gathers along whole rows are the fast ones.
+    return tf.transpose(tf.gather(tf.transpose(cropped, (0, 2, 1, 3)), columns, axis=1, batch_dims=1), (0, 2, 1, 3))
+
+
+def random_mirror(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Flip each image left-right with probability 1/2."""
+    mirrored = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < 0.5
+    return tf.where(mirrored, tf.image.flip_left_right(images), images)
+
+
+def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Turn tf.data's autotuner off: its thread can delay the end of every pass by seconds, and Keras makes many."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.deterministic = True
+    return dataset.with_options(options)

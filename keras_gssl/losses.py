@@ -1,0 +1,126 @@
+"""LDAM loss and class-balanced weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def ldam_margins(class_counts: Sequence[int], max_margin: float = 0.5) -> np.ndarray:
+    """Margin of each class: proportional to `n_c ** -1/4`, the rarest class getting `max_margin`.
+
+    Args:
+        class_counts: Training images per class, all at least 1.
+        max_margin: Margin of the rarest class.
+
+    Returns:
+        float64, shape `(classes,)`.
+
+    Example:
+
+    >>> gssl.ldam_margins([5000, 50]).round(3)
+    array([0.158, 0.5  ])
+
+    Reference:
+        "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss" (NeurIPS 2019), eq. 13.
+    """
+    margins = check_class_counts(class_counts) ** -0.25
+    return max_margin * margins / margins.max()
+
+
+def class_balanced_weights(class_counts: Sequence[int], beta: float = 0.9999) -> np.ndarray:
+    """Weight of each class by its effective number of images, scaled to sum to the number of classes.
+
+    Args:
+        class_counts: Training images per class, all at least 1.
+        beta: In `[0, 1)`. 0 gives equal weights; towards 1, weights inverse to the counts.
+
+    Returns:
+        float64, shape `(classes,)`.
+
+    Example:
+
+    >>> gssl.class_balanced_weights([5000, 50]).round(3)
+    array([0.025, 1.975])
+
+    Reference:
+        "Class-Balanced Loss Based on Effective Number of Samples" (CVPR 2019), eq. 2; used by LDAM-DRW.
+    """
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta must be in [0, 1), received {beta}.")
+    counts = check_class_counts(class_counts)
+    weights = (1 - beta) / -np.expm1(counts * np.log(beta)) if beta else np.ones_like(counts)
+    return weights * len(weights) / weights.sum()
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class LDAMLoss(keras.losses.Loss):
+    """Label-distribution-aware margin loss: cross-entropy of scaled cosines, with a larger margin for rare classes.
+
+    `-log softmax(scale * (x - margin_y on the true class))[y]`, for outputs `x` of a cosine head. With sample weights
+    the result is the weighted mean, `sum(w * loss) / sum(w)`.
+
+    Args:
+        class_counts: Training images per class.
+        max_margin: Margin of the rarest class.
+        scale: Factor on the cosines.
+
+    Call arguments: `y_true` of shape `(batch,)`, class indices; `y_pred` of shape `(batch, classes)`, cosines.
+
+    Example:
+
+    >>> loss = gssl.LDAMLoss([5000, 50])
+    >>> round(float(loss(np.array([1]), np.array([[0.2, 0.9]]))), 4)
+    0.0025
+
+    Reference:
+        "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss" (NeurIPS 2019), eq. 13.
+    """
+
+    def __init__(
+        self,
+        class_counts: Sequence[int],
+        max_margin: float = 0.5,
+        scale: float = 30.0,
+        reduction: str = "mean_with_sample_weight",
+        name: str = "ldam_loss",
+        dtype: Any = "float32",
+    ):
+        # float32 whatever the policy: differences of margins drown in half precision.
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.class_counts = [int(count) for count in class_counts]
+        self.max_margin = max_margin
+        self.scale = scale
+        self._margins = ldam_margins(self.class_counts, max_margin).astype("float32")
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        if y_pred.shape[-1] != len(self.class_counts):
+            raise ValueError(
+                f"LDAMLoss was made for {len(self.class_counts)} classes (class_counts), "
+                f"but the model predicts {y_pred.shape[-1]}."
+            )
+        y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        margins = ops.one_hot(y_true, len(self.class_counts), dtype=y_pred.dtype) * self._margins
+        return ops.sparse_categorical_crossentropy(y_true, self.scale * (y_pred - margins), from_logits=True)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(class_counts=self.class_counts, max_margin=self.max_margin, scale=self.scale)
+        return config
+
+
+def check_class_counts(class_counts: Sequence[int]) -> np.ndarray:
+    """Class counts as float64, or `ValueError` naming the first class without images."""
+    counts = np.asarray(class_counts, "float64")
+    if counts.ndim != 1 or len(counts) < 2:
+        raise ValueError(f"class_counts must list the training images of at least 2 classes, received {class_counts!r}.")
+    if counts.min() < 1:
+        raise ValueError(
+            f"Class {int(counts.argmin())} has {counts.min():g} training images; every class needs at least one: "
+            f"remove the class or add images."
+        )
+    return counts

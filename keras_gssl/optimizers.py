@@ -1,0 +1,65 @@
+"""SGD with the update rule of the reference code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class SGD(keras.optimizers.Optimizer):
+    """Stochastic gradient descent with momentum and L2 decay in the gradient.
+
+    `g += weight_decay * p;  v = momentum * v + g;  p -= learning_rate * v`
+
+    Keras' own SGD differs twice, and both matter here: its `weight_decay` is decoupled from the gradient, and it
+    stores the learning rate inside the velocity, so that old large steps go on after the learning rate has dropped.
+    Weights without a gradient are neither moved nor decayed.
+
+    Args:
+        learning_rate: Float or schedule.
+        momentum: In `[0, 1)`.
+        weight_decay: L2 factor added to the gradient of every weight that has one.
+
+    Example:
+
+    >>> optimizer = gssl.SGD(0.1, momentum=0.9, weight_decay=2e-4)
+
+    Reference:
+        The rule of `torch.optim.SGD`, which all reference implementations use.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        name: str = "sgd",
+        **kwargs: Any,
+    ):
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), received {momentum}.")
+        if weight_decay is not None and weight_decay < 0:
+            raise ValueError(f"weight_decay must not be negative, received {weight_decay}.")
+        # The base class' weight_decay stays None: it is the decoupled kind.
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.momentum = momentum
+        self.l2 = weight_decay or 0.0
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self.velocities = self.add_optimizer_variables(variables, "velocity")
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        velocity = self.velocities[self._get_variable_index(variable)]
+        learning_rate = ops.cast(learning_rate, variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype) + self.l2 * variable
+        self.assign(velocity, self.momentum * velocity + gradient)
+        self.assign_sub(variable, learning_rate * velocity)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "weight_decay": self.l2}

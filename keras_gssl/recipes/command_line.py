@@ -1,0 +1,138 @@
+"""Command lines of the recipes: one option per setting, a TOML file underneath, mistakes as one line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_gssl.errors import UserError
+from keras_gssl.run_folder import RunFolder, read_json
+from keras_gssl.training import TrainingSettings, settings_to_json
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Settings = typing.TypeVar("Settings", bound=TrainingSettings)
+
+
+def run(main: Callable[[Sequence[str] | None], Any], argv: Sequence[str] | None = None) -> None:
+    """Run a recipe's `main`; a user's mistake becomes one line on stderr and exit code 2."""
+    try:
+        main(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; --resume goes on after the last finished epoch", file=sys.stderr)
+        sys.exit(130)
+
+
+def parse(settings_class: type[Settings], name: str, description: str, argv: Sequence[str] | None) -> Settings:
+    """Settings from the command line, on top of `--config FILE`, on top of the defaults (or of the run to resume)."""
+    parser = make_parser(settings_class, name, description)
+    given = vars(parser.parse_args(argv))
+    config = given.pop("config", None)
+    try:
+        values = {**(read_config(config, settings_class) if config else {}), **given}
+        if values.get("resume"):
+            return _settings_to_resume(settings_class, name, values)
+        return settings_class(**values)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{error} (see --help)") from error
+
+
+def make_parser(settings_class: type[TrainingSettings], name: str, description: str) -> argparse.ArgumentParser:
+    """A parser with an option for every field of the settings."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m keras_gssl.recipes.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings; options on the command line override it")
+    for field in dataclasses.fields(settings_class):
+        _add_option(parser, field, typing.get_type_hints(settings_class)[field.name])
+    return parser
+
+
+def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], kind: Any) -> None:
+    option = "--" + field.name.replace("_", "-")
+    help_text = field.metadata["help"].replace("%", "%%")
+    if kind is bool:
+        parser.add_argument(option, action=argparse.BooleanOptionalAction, help=help_text)
+        return
+    choices = field.metadata["choices"]
+    names = "{" + ",".join(map(str, choices)) + "}" if choices else field.name.upper()
+    if isinstance(field.default, tuple):
+        shown = " ".join(map(str, field.default)) or "none"
+        item = typing.get_args(kind)[0]
+        parser.add_argument(
+            option, nargs="*", type=item, action=_AsTuple, metavar=names, help=f"{help_text} (default: {shown})"
+        )
+        return
+    item = next((each for each in typing.get_args(kind) if each is not type(None)), kind)
+    default = "" if field.default is None else f" (default: {field.default})"
+    parser.add_argument(option, type=item, choices=choices, metavar=names, help=help_text + default)
+
+
+class _AsTuple(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        setattr(namespace, self.dest, tuple(values))
+
+
+def read_config(path: str, settings_class: type[TrainingSettings]) -> dict[str, Any]:
+    """Settings from a TOML file, or `UserError` for an unreadable file, an unknown key or a value of the wrong type."""
+    try:
+        values = tomllib.loads(Path(path).read_text())
+    except OSError as error:
+        raise UserError(f"Cannot read --config {path}: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not valid TOML: {error}.") from error
+    fields = {field.name: field for field in dataclasses.fields(settings_class)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise UserError(f"{path} has the unknown setting {unknown[0]!r}; known are {', '.join(sorted(fields))}.")
+    types = typing.get_type_hints(settings_class)
+    return {name: _checked(path, name, value, types[name]) for name, value in values.items()}
+
+
+def _checked(path: str, name: str, value: Any, kind: Any) -> Any:
+    if typing.get_origin(kind) is tuple and isinstance(value, list):
+        item = typing.get_args(kind)[0]
+        return tuple(_checked(path, name, each, item) for each in value)
+    wanted = tuple(typing.get_args(kind)) or (kind,)
+    if float in wanted and type(value) is int:
+        return float(value)
+    if type(value) not in wanted:
+        expected = " or ".join(each.__name__ for each in wanted if each is not type(None))
+        raise UserError(f"{path}: {name} must be {expected}, received {value!r}.")
+    return value
+
+
+def _settings_to_resume(settings_class: type[Settings], name: str, values: dict[str, Any]) -> Settings:
+    """The settings of the run to resume; a setting given again must not differ from it."""
+    folder = RunFolder.choose(name, values.get("run_dir"), resume=True)
+    known = {field.name for field in dataclasses.fields(settings_class)}
+    saved = {key: tuple(value) if isinstance(value, list) else value for key, value in read_json(folder.settings).items() if key in known}
+    for key, value in values.items():
+        if key in saved and saved[key] != value:
+            raise UserError(
+                f"The run in {folder.path} has {key}={saved[key]}, received {value}: a resumed run keeps its settings. "
+                f"Leave the option out, or start a new run in another --run-dir."
+            )
+    return settings_class(**{**saved, **values, "run_dir": str(folder.path)})
+
+
+def describe_settings(settings: TrainingSettings) -> str:
+    """Settings that differ from the recipe's defaults, for the first line of a run."""
+    defaults = settings_to_json(type(settings)())
+    changed = {key: value for key, value in settings_to_json(settings).items() if defaults[key] != value}
+    return ", ".join(f"{key}={value}" for key, value in changed.items()) or "all settings at their defaults"

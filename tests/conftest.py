@@ -1,0 +1,66 @@
+"""Shared by all tests: golden values, a small data set, a small model."""
+
+import json
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+import keras_gssl as gssl  # noqa: E402
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Inputs and outputs computed in float64 NumPy and checked against the reference implementations."""
+    return json.loads((GOLDEN / "golden.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def golden_transforms():
+    return np.load(GOLDEN / "transforms.npz")
+
+
+@pytest.fixture
+def tasks():
+    return [gssl.LoRotE(), gssl.Flip(), gssl.ShuffleChannels()]
+
+
+@pytest.fixture(scope="session")
+def small_data():
+    """Three classes of 16x16 pictures that differ in colour, long-tailed."""
+    random = np.random.default_rng(0)
+
+    def pictures(labels):
+        tint = np.eye(3)[labels][:, None, None, :] * 100
+        return (random.uniform(0, 155, (len(labels), 16, 16, 3)) + tint).astype("uint8")
+
+    train_labels = np.repeat([0, 1, 2], [30, 15, 5])
+    test_labels = np.repeat([0, 1, 2], 8)
+    return gssl.data.from_arrays(
+        pictures(train_labels), train_labels, pictures(test_labels), test_labels, ["red", "green", "blue"], crop_padding=2
+    )
+
+
+@pytest.fixture
+def make_model(small_data):
+    """Make a compiled small model; arguments go to `GatedSSLModel`, `compile_args` to `compile`."""
+
+    def make(compile_args=None, **arguments):
+        arguments = {"num_classes": 3, **arguments}
+        model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), **arguments)
+        model.compile(
+            **{
+                "optimizer": gssl.SGD(0.05, momentum=0.9, weight_decay=2e-4),
+                "loss": gssl.LDAMLoss(small_data.class_counts),
+                "metrics": ["accuracy"],
+                **(compile_args or {}),
+            }
+        )
+        return model
+
+    return make

@@ -1,0 +1,63 @@
+"""LDAM and class-balanced weights against golden values and NumPy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_gssl as gssl
+
+
+@pytest.mark.parametrize("key", ["cifar10_0.01", "cifar10_0.05", "cifar10_1.0", "cifar100_0.01", "cifar100_0.1"])
+def test_margins_and_weights(golden, key):
+    values = golden["long_tail"][key]
+    np.testing.assert_allclose(gssl.ldam_margins(values["counts"]), values["margins"], rtol=1e-12)
+    np.testing.assert_allclose(gssl.class_balanced_weights(values["counts"]), values["drw_weights"], rtol=1e-9)
+
+
+def test_ldam_equals_golden(golden):
+    values = golden["ldam"]
+    logits, targets = np.array(values["logits"], "float32"), np.array(values["targets"])
+    loss = gssl.LDAMLoss(values["counts"])
+    np.testing.assert_allclose(loss.call(targets, tf.constant(logits)), values["per_sample"], rtol=1e-5)
+    np.testing.assert_allclose(loss(targets, logits), values["loss_unweighted"], rtol=1e-5)
+    weights = gssl.class_balanced_weights(values["counts"])[targets]
+    variable = tf.Variable(logits)
+    with tf.GradientTape() as tape:
+        weighted = loss(targets, variable, sample_weight=weights)
+    np.testing.assert_allclose(weighted, values["loss_drw"], rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(weighted, variable), values["grad_logits_drw"], rtol=1e-3, atol=1e-5)
+
+
+def test_ldam_on_100_classes(golden):
+    values, counts = golden["ldam_cifar100"], golden["long_tail"]["cifar100_0.01"]["counts"]
+    loss, targets = gssl.LDAMLoss(counts), np.array(values["targets"])
+    logits = np.array(values["logits"], "float32")
+    np.testing.assert_allclose(loss(targets, logits), values["loss_unweighted"], rtol=1e-5)
+    weights = gssl.class_balanced_weights(counts)[targets]
+    np.testing.assert_allclose(loss(targets, logits, sample_weight=weights), values["loss_drw"], rtol=1e-5)
+
+
+def test_ldam_takes_float_labels_as_keras_passes_them():
+    loss, logits = gssl.LDAMLoss([9, 3]), np.array([[0.1, 0.4]], "float32")
+    assert float(loss(np.array([[1.0]], "float32"), logits)) == float(loss(np.array([1]), logits))
+
+
+def test_ldam_round_trip():
+    loss = gssl.LDAMLoss([9, 3], max_margin=0.3, scale=10)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert again.get_config() == loss.get_config()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: gssl.LDAMLoss([5, 0]), "Class 1 has 0 training images"),
+        (lambda: gssl.LDAMLoss([5]), "at least 2 classes"),
+        (lambda: gssl.class_balanced_weights([5, 2], beta=1.0), "beta must be in"),
+        (lambda: gssl.LDAMLoss([5, 2])(np.array([0]), np.zeros((1, 3))), "made for 2 classes"),
+    ],
+)
+def test_mistakes_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

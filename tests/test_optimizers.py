@@ -1,0 +1,39 @@
+"""The SGD rule against golden values."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_gssl as gssl
+
+
+def test_rule_equals_golden_over_learning_rate_drops(golden):
+    values = golden["sgd_pytorch"]
+    optimizer = gssl.SGD(values["lrs"][0], momentum=values["momentum"], weight_decay=values["weight_decay"])
+    weight = keras.Variable(np.array(values["p0"], "float32"))
+    for rate, gradient, expected in zip(values["lrs"], values["grads"], values["p_after_each_step"], strict=True):
+        optimizer.learning_rate = rate
+        optimizer.apply([np.array(gradient, "float32")], [weight])
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5)
+
+
+def test_weights_left_out_are_not_decayed():
+    moved, left = keras.Variable(np.ones(2, "float32")), keras.Variable(np.ones(2, "float32"))
+    optimizer = gssl.SGD(0.1, weight_decay=0.5)
+    optimizer.build([moved, left])
+    optimizer.apply([np.zeros(2, "float32")], [moved])
+    np.testing.assert_allclose(moved.numpy(), 0.95)
+    np.testing.assert_array_equal(left.numpy(), 1)
+
+
+def test_round_trip():
+    optimizer = gssl.SGD(0.3, momentum=0.8, weight_decay=1e-3)
+    again = gssl.SGD.from_config(optimizer.get_config())
+    assert (again.momentum, again.l2, float(again.learning_rate)) == (0.8, 1e-3, pytest.approx(0.3))
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="momentum must be in"):
+        gssl.SGD(momentum=1.0)
+    with pytest.raises(ValueError, match="weight_decay must not be negative"):
+        gssl.SGD(weight_decay=-1)
