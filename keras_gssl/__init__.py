@@ -11,6 +11,10 @@ import os as _os
 _os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 _os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+from keras_gssl.quiet_tensorflow import import_tensorflow as _import_tensorflow  # noqa: E402
+
+_import_tensorflow()
+
 import keras as _keras  # noqa: E402
 
 if _keras.backend.backend() != "tensorflow":
@@ -19,7 +23,7 @@ if _keras.backend.backend() != "tensorflow":
         f"set the environment variable KERAS_BACKEND=tensorflow before Keras is imported."
     )
 
-from keras_gssl import backbones, data, schedules  # noqa: E402
+from keras_gssl import backbones, data, export, gating, layers, losses, metrics, quadrants, schedules, tasks  # noqa: E402
 from keras_gssl.gating import FrozenGate, LearnedGate, NoGate  # noqa: E402
 from keras_gssl.layers import CosineHead, FusedBatchNormalization, OptionAShortcut  # noqa: E402
 from keras_gssl.losses import LDAMLoss, class_balanced_weights, ldam_margins  # noqa: E402
@@ -49,6 +53,13 @@ __all__ = [
     "backbones",
     "class_balanced_weights",
     "data",
+    "export",
+    "gating",
+    "layers",
     "ldam_margins",
+    "losses",
+    "metrics",
+    "quadrants",
     "schedules",
+    "tasks",
 ]

@@ -21,7 +21,9 @@ def flat_classifier(backbone: keras.Model, head: keras.layers.Layer, logit_scale
     Returns:
         A float32 `keras.Model` from images to logits.
     """
-    if isinstance(backbone, (keras.Sequential, keras.Function)):
+    if isinstance(backbone, keras.Sequential):
+        backbone = keras.Model(backbone.inputs, backbone.outputs[0])  # the same layers, as a graph that can be rewired
+    if isinstance(backbone, keras.Function):
         body = keras.models.clone_model(backbone, clone_function=_as_stock_float32, call_function=_call)
         body.set_weights(backbone.get_weights())
         image, features = body.input, body.output

@@ -93,7 +93,6 @@ class GatedSSLModel(keras.Model):
         self.class_weights = self.add_weight(
             shape=(num_classes,), initializer="ones", trainable=False, name="class_weights", dtype="float32"
         )
-        # Named like Keras' own tracker of the compiled loss and listed after it, this one is what logs show.
         self.total_loss = keras.metrics.Mean(name="loss")
         self.class_loss = keras.metrics.Mean(name="class_loss")
         self.task_losses = [keras.metrics.Mean(name=f"{task.name}_loss") for task in self.tasks]
@@ -127,12 +126,15 @@ class GatedSSLModel(keras.Model):
                     f"epoch, so that an execution ends where the epoch ends; use 1 or {steps}."
                 )
             x = x.from_epoch(kwargs.get("initial_epoch", 0))
+            kwargs.setdefault("shuffle", False)  # the set shuffles itself; Keras would warn that it cannot
         return super().fit(x, y, *args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         classes, task_labels = self._split_labels(labels)
         self._check_loss()
+        if not self.optimizer.built:  # for all weights, so that saved optimizer state does not depend on the gate
+            self.optimizer.build(self.trainable_variables)
         # The frozen gate has no gradient, so its weights must not be decayed either.
         trained = [v for v in self.trainable_variables if self.gate.trained_by_loss or not _is_in(v, self.gate.variables)]
 
@@ -158,7 +160,6 @@ class GatedSSLModel(keras.Model):
             scaled_loss = self.optimizer.scale_loss(total_loss)
 
         gradients = tape.gradient(scaled_loss, trained)
-        self.optimizer.build(self.trainable_variables)
         self.optimizer.apply(gradients, trained)
 
         batch = ops.shape(outputs)[0]
@@ -180,6 +181,13 @@ class GatedSSLModel(keras.Model):
         results = self.compute_metrics(images, classes, outputs, sample_weight)
         only_in_training = {m.name for m in (self.class_loss, *self.task_losses, *self.task_accuracies, *self.gate_means)}
         return {name: result for name, result in results.items() if name not in only_in_training}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """All metrics, with the tracker of the total loss in place of Keras' own, which a custom step cannot reach."""
+        total = getattr(self, "total_loss", None)
+        others = [metric for metric in super().metrics if metric.name != "loss"]
+        return [total, *others] if total is not None and self.compiled else others
 
     @property
     def _replicas(self) -> int:

@@ -1,0 +1,45 @@
+"""Package metadata. Tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_gssl" / "__init__.py").read_text()).group(1)
+
+EXPORT = ["onnx>=1.16", "tf2onnx>=1.17", "onnxruntime>=1.18"]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "ruff", "mypy"]
+
+setup(
+    name="keras_gssl",
+    version=VERSION,
+    description="Gated self-supervised learning for long-tailed image classification, for Keras 3 on TensorFlow",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["keras_gssl", "keras_gssl.*"]),
+    package_data={"keras_gssl": ["py.typed"]},
+    install_requires=[
+        "tensorflow>=2.18",
+        "keras>=3.10",
+        "numpy",
+        "scikit-learn",
+        "tensorboard",
+        "tensorflow-datasets>=4.9.7",
+        "importlib_resources",  # tensorflow-datasets imports it without declaring it
+        "tomli; python_version < '3.11'",
+    ],
+    extras_require={
+        "cuda": ["tensorflow[and-cuda]>=2.18"],
+        "export": EXPORT,
+        "test": [*EXPORT, *TEST],
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+    ],
+)
