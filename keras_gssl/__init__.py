@@ -23,7 +23,7 @@ if _keras.backend.backend() != "tensorflow":
         f"set the environment variable KERAS_BACKEND=tensorflow before Keras is imported."
     )
 
-from keras_gssl import backbones, data, export, gating, layers, losses, metrics, quadrants, schedules, tasks  # noqa: E402
+from keras_gssl import backbones, data, errors, export, gating, layers, losses, metrics, quadrants, schedules, tasks  # noqa: E402
 from keras_gssl.gating import FrozenGate, LearnedGate, NoGate  # noqa: E402
 from keras_gssl.layers import CosineHead, FusedBatchNormalization, OptionAShortcut  # noqa: E402
 from keras_gssl.losses import LDAMLoss, class_balanced_weights, ldam_margins  # noqa: E402
@@ -53,6 +53,7 @@ __all__ = [
     "backbones",
     "class_balanced_weights",
     "data",
+    "errors",
     "export",
     "gating",
     "layers",

@@ -80,16 +80,18 @@ class RunFolder:
 
     def checkpoint(self) -> tuple[int, Path | None]:
         """Finished epochs and the training state after them."""
+        if self.last.exists():
+            return len(self.read_history()), self.last
         found = {int(path.stem.split("-")[1]): path for path in self.path.glob("checkpoint-*.keras")}
         epochs = max(found, default=0)
         return epochs, found.get(epochs)
 
-    def read_history(self, epochs: int) -> list[dict[str, str]]:
-        """The first `epochs` rows of the history."""
+    def read_history(self, epochs: int | None = None) -> list[dict[str, str]]:
+        """The rows of the first `epochs` epochs, or all."""
         if not self.history.exists():
             return []
         with self.history.open(newline="") as file:
-            return [row for row in csv.DictReader(file) if int(row["epoch"]) < epochs]
+            return [row for row in csv.DictReader(file) if epochs is None or int(row["epoch"]) < epochs]
 
 
 class EpochWriter(keras.callbacks.Callback):

@@ -174,7 +174,8 @@ def apply_tasks(
 
     Args:
         images: Shape `(batch, side, side, channels)`, any dtype.
-        tasks: Tasks, in the order in which they act. All act on the same quadrant.
+        tasks: Tasks, in the order in which they act (the paper's is flip, rotation, channels). All act on the same
+            quadrant.
         positions: int32, shape `(batch,)`: the quadrant of every image.
         choices: For each task, int32 of shape `(batch,)`.
 

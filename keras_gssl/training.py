@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -26,6 +26,8 @@ from keras_gssl.schedules import DeferredReweighting, StepSchedule, scale_milest
 from keras_gssl.tasks import Flip, LoRotE, PretextTask, ShuffleChannels
 
 TASK_NAMES = ("lorot", "flip", "channels")
+ORDER_OF_ACTION = ("flip", "lorot", "channels")
+Settings = TypeVar("Settings", bound="TrainingSettings")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -72,13 +74,16 @@ class TrainingSettings:
     #: Length of the run for which `drop_epochs` and `reweight_epoch` are given.
     full_epochs = 200
 
-    def shortened(self) -> TrainingSettings:
-        """The same with the settings of a quick trial."""
+    def effective(self: Settings) -> Settings:
+        """What is really run: these settings, or with `quick` those of a trial of seconds."""
+        if not self.quick:
+            return self
         return dataclasses.replace(self, epochs=min(self.epochs, 2), batch_size=min(self.batch_size, 32), depth=8)
 
     def make_tasks(self) -> list[PretextTask]:
-        known = {"lorot": LoRotE(), "flip": Flip(axis=self.flip_axis), "channels": ShuffleChannels()}
-        return [known[name] for name in self.tasks]
+        """The tasks in the order in which the paper applies them, whatever order they were named in."""
+        known = {"flip": Flip(axis=self.flip_axis), "lorot": LoRotE(), "channels": ShuffleChannels()}
+        return [known[name] for name in ORDER_OF_ACTION if name in self.tasks]
 
 
 def milestones(settings: TrainingSettings) -> tuple[tuple[int, ...], int]:
@@ -123,10 +128,9 @@ def train(settings: TrainingSettings, data: ImageData, folder: RunFolder, resume
         What `metrics.json` holds.
     """
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
-    if resume and folder.last.exists():
-        finished, checkpoint = settings.epochs, folder.last
     if not resume:
         folder.start(settings_to_json(settings), data)
+    settings = settings.effective()
     if checkpoint is None:
         model = build_model(settings, data)
     else:

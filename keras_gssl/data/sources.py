@@ -97,7 +97,7 @@ def _check_download(dataset: str, data_dir: str) -> None:
         ) from error
 
 
-def digits_lt(imbalance_ratio: float = 0.05, seed: int = 0) -> ImageData:
+def digits_lt(imbalance_ratio: float = 0.02, seed: int = 0) -> ImageData:
     """Handwritten digits in colour, long-tailed, without any download.
 
     The 1,797 8x8 digits that come with scikit-learn, drawn at 32x32 with a random ink colour on a random darker paper.

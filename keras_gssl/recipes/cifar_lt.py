@@ -33,7 +33,7 @@ def run_cifar(name: str, load: Callable[..., ImageData], settings: CifarSettings
     folder = RunFolder.choose(name, settings.run_dir, settings.resume)
     data = load(settings.imbalance_ratio, settings.imbalance, settings.data_dir)
     if settings.quick:
-        settings, data = settings.shortened(), data.head(32 * data.num_classes, 200)
+        data = data.head(32 * data.num_classes, 200)
     print(f"{data.name}: {len(data.train_labels)} training and {len(data.test_labels)} test images; {describe_settings(settings)}")
     results = train(settings, data, folder, settings.resume)
     print(format_results(results, folder))

@@ -12,14 +12,12 @@ from typing import Any
 
 from keras_gssl.errors import UserError
 from keras_gssl.run_folder import RunFolder, read_json
-from keras_gssl.training import TrainingSettings, settings_to_json
+from keras_gssl.training import Settings, TrainingSettings, settings_to_json
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-Settings = typing.TypeVar("Settings", bound=TrainingSettings)
 
 
 def run(main: Callable[[Sequence[str] | None], Any], argv: Sequence[str] | None = None) -> None:

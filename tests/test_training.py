@@ -1,0 +1,106 @@
+"""A run from settings to files: what is written, and that a killed run goes on as if nothing had happened."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_gssl.errors import UserError
+from keras_gssl.run_folder import RunFolder
+from keras_gssl.training import TrainingSettings, milestones, train
+
+SMALL = TrainingSettings(depth=8, epochs=3, batch_size=16, learning_rate=0.05)
+
+
+def test_a_run_leaves_everything(tmp_path, small_data):
+    folder = RunFolder(tmp_path / "run")
+    results = train(SMALL, small_data, folder)
+    for path in (folder.settings, folder.data, folder.samples, folder.last, folder.best, folder.classifier, folder.metrics):
+        assert path.exists(), path
+    assert list(folder.tensorboard.rglob("events*"))
+    assert not list(folder.path.glob("checkpoint*")) and not list(folder.path.glob("*partial*"))
+    written = json.loads(folder.metrics.read_text())
+    assert written == json.loads(json.dumps(results))
+    rows = folder.read_history()
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert float(rows[-1]["val_accuracy"]) == pytest.approx(written["last_epoch"]["accuracy"], abs=1e-6)
+    best = max(float(row["val_accuracy"]) for row in rows)
+    assert written["best_epoch"]["accuracy"] == pytest.approx(best, abs=1e-6)
+    assert not written["full_length"]
+    classifier = keras.models.load_model(folder.classifier)
+    images = next(iter(small_data.test()))[0]
+    assert (classifier.predict(images, verbose=0).argmax(1) == small_data.test_labels).mean() == pytest.approx(
+        written["last_epoch"]["accuracy"]
+    )
+
+
+@pytest.mark.parametrize("loss", ["ldam", "ce"])
+def test_same_seed_same_run(tmp_path, small_data, loss):
+    settings = dataclasses.replace(SMALL, epochs=1, loss=loss, validation_freq=5)
+    runs = [train(settings, small_data, RunFolder(tmp_path / name)) for name in "ab"]
+    assert runs[0]["last_epoch"] == runs[1]["last_epoch"]
+    models = [keras.models.load_model(RunFolder(tmp_path / name).last) for name in "ab"]
+    for one, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path):
+    """SIGKILL in the second epoch, through the command line."""
+    command = [sys.executable, "-m", "keras_gssl.recipes.quickstart", "--quick", "--seed", "5", "--run-dir"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    killed = subprocess.Popen([*command, str(tmp_path / "killed")], **options)
+    whole = subprocess.Popen([*command, str(tmp_path / "whole")], **options)
+    while killed.poll() is None and not (tmp_path / "killed" / "checkpoint-0001.keras").exists():
+        time.sleep(0.005)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+
+    resumed = subprocess.run([*command, str(tmp_path / "killed"), "--resume"], check=False, **options)
+    assert resumed.returncode == 0, resumed.stdout
+    assert "after 1 of 2 epochs" in resumed.stdout
+    output, _ = whole.communicate()
+    assert whole.returncode == 0, output
+    models = [keras.models.load_model(tmp_path / name / "last.keras") for name in ("killed", "whole")]
+    for one, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(models[0].optimizer.variables, models[1].optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    histories = [RunFolder(tmp_path / name).read_history() for name in ("killed", "whole")]
+    for one, other in zip(*histories, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_short_runs_scale_their_milestones():
+    assert milestones(dataclasses.replace(SMALL, epochs=20)) == ((16, 18), 16)
+    assert milestones(dataclasses.replace(SMALL, epochs=300)) == ((160, 180), 160)
+
+
+def test_tasks_act_in_the_papers_order():
+    settings = TrainingSettings(tasks=("channels", "lorot", "flip"))
+    assert [task.name for task in settings.make_tasks()] == ["flip", "lorot", "channels"]
+
+
+def test_a_run_is_not_written_over(tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(UserError, match="already holds a run. Add --resume"):
+        RunFolder.choose("x", str(tmp_path), resume=False)
+    with pytest.raises(UserError, match="Nothing to resume"):
+        RunFolder.choose("x", str(tmp_path / "new"), resume=True)
+
+
+def test_default_folders_are_numbered(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(RunFolder.choose("x", None, False).path) == "runs/x"
+    (tmp_path / "runs/x").mkdir(parents=True)
+    (tmp_path / "runs/x/settings.json").write_text("{}")
+    assert str(RunFolder.choose("x", None, False).path) == "runs/x-2"
+    assert str(RunFolder.choose("x", None, True).path) == "runs/x"
