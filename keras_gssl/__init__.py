@@ -11,15 +11,19 @@ import os as _os
 _os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 _os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-from keras_gssl.quiet_tensorflow import import_tensorflow as _import_tensorflow  # noqa: E402
+from keras_gssl.quiet_tensorflow import import_tensorflow as _import_tensorflow
 
 _import_tensorflow()
 
-import keras as _keras  # noqa: E402
+if _os.environ["KERAS_BACKEND"] == "tensorflow":
+    from keras.backend import backend as _backend
+else:
+    # Keras fails to import where the other backend is not installed, with an error that does not say why.
+    _backend = _os.environ["KERAS_BACKEND"].__str__
 
-if _keras.backend.backend() != "tensorflow":
+if _backend() != "tensorflow":
     raise ImportError(
-        f"keras_gssl needs Keras on TensorFlow, received backend {_keras.backend.backend()!r}: "
+        f"keras_gssl needs Keras on TensorFlow, received backend {_backend()!r}: "
         f"set the environment variable KERAS_BACKEND=tensorflow before Keras is imported."
     )
 

@@ -64,7 +64,11 @@ def resnet18(input_shape: tuple[int, int, int] = (64, 64, 3), stem: str = "image
     if stem not in ("imagenet", "small"):
         raise ValueError(f"stem must be 'imagenet' or 'small', received {stem!r}.")
     image = keras.Input(input_shape, name="image")
-    x = _conv_norm(image, 64, 7, strides=2, name="stem") if stem == "imagenet" else _conv_norm(image, 64, 3, name="stem")
+    x = (
+        _conv_norm(image, 64, 7, strides=2, name="stem")
+        if stem == "imagenet"
+        else _conv_norm(image, 64, 3, name="stem")
+    )
     x = keras.layers.ReLU(name="stem_relu")(x)
     if stem == "imagenet":
         # Zeros pad as well as minus infinity would: nothing after a ReLU is below 0.

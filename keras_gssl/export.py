@@ -61,7 +61,10 @@ class Deployable:
             )
 
         def serve(image: tf.Tensor) -> tf.Tensor:
-            pixels = tf.cast(image, tf.float32) if self.mean is None else normalise(image, self.mean, self.std)
+            if self.mean is None or self.std is None:
+                pixels = tf.cast(image, tf.float32)
+            else:
+                pixels = normalise(image, self.mean, self.std)
             logits = self.classifier(pixels, training=False)
             return tf.nn.softmax(logits) if probabilities else logits
 
@@ -98,12 +101,16 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
     if not folder.data.exists():
         return Deployable(classifier)
     data = read_json(folder.data)
+    samples = np.zeros((0,), "uint8")
+    if folder.samples.exists():
+        with np.load(folder.samples) as stored:
+            samples = stored["images"]
     return Deployable(
         classifier,
         tuple(data["mean"]),
         tuple(data["std"]),
         tuple(data["class_names"]),
-        np.load(folder.samples)["images"] if folder.samples.exists() else np.zeros((0,), "uint8"),
+        samples,
     )
 
 
@@ -225,7 +232,9 @@ def _compare(
     what: str,
 ) -> None:
     """Raise `ExportError` unless both give the same on random and, where there are any, real images."""
-    kinds = {"random": np.random.default_rng(0).integers(0, 256, (8, *model.classifier.input_shape[1:])).astype("uint8")}
+    kinds = {
+        "random": np.random.default_rng(0).integers(0, 256, (8, *model.classifier.input_shape[1:])).astype("uint8")
+    }
     if len(model.samples) >= 8:
         kinds["real"] = model.samples[:8]
     names, batches = [], []
@@ -261,8 +270,8 @@ def _run_elsewhere(saved_model: Path, batches: list[np.ndarray], output_name: st
         )
         if done.returncode:
             raise ExportError(f"The SavedModel does not load by itself: {done.stderr.strip().splitlines()[-1]}")
-        results = np.load(Path(scratch, "out.npz"))
-        return [results[name] for name in results.files]
+        with np.load(Path(scratch, "out.npz")) as results:
+            return [results[name] for name in results.files]
 
 
 def _import(*names: str) -> list[Any]:

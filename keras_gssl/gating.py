@@ -40,7 +40,7 @@ class LearnedGate(Gate):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.logits = dense_head(self.num_tasks, input_shape[-1], name="logits")
+        self.logits = dense_head(self.num_tasks, int(input_shape[-1] or 0), name="logits")
         self.logits.build(input_shape)
         super().build(input_shape)
 

@@ -117,7 +117,9 @@ def check_class_counts(class_counts: Sequence[int]) -> np.ndarray:
     """Class counts as float64, or `ValueError` naming the first class without images."""
     counts = np.asarray(class_counts, "float64")
     if counts.ndim != 1 or len(counts) < 2:
-        raise ValueError(f"class_counts must list the training images of at least 2 classes, received {class_counts!r}.")
+        raise ValueError(
+            f"class_counts must list the training images of at least 2 classes, received {class_counts!r}."
+        )
     if counts.min() < 1:
         raise ValueError(
             f"Class {int(counts.argmin())} has {counts.min():g} training images; every class needs at least one: "

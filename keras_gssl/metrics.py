@@ -14,7 +14,9 @@ FEW_BELOW = 20
 GROUPS = ("many", "medium", "few")
 
 
-def shot_groups(class_counts: Sequence[int], many_above: int = MANY_ABOVE, few_below: int = FEW_BELOW) -> dict[str, np.ndarray]:
+def shot_groups(
+    class_counts: Sequence[int], many_above: int = MANY_ABOVE, few_below: int = FEW_BELOW
+) -> dict[str, np.ndarray]:
     """Classes by number of training images: more than `many_above`, in between, fewer than `few_below`.
 
     Example:
@@ -27,7 +29,9 @@ def shot_groups(class_counts: Sequence[int], many_above: int = MANY_ABOVE, few_b
     """
     counts = np.asarray(class_counts)
     if few_below > many_above + 1:
-        raise ValueError(f"few_below ({few_below}) must not be above many_above + 1 ({many_above + 1}): groups overlap.")
+        raise ValueError(
+            f"few_below ({few_below}) must not be above many_above + 1 ({many_above + 1}): groups overlap."
+        )
     few, many = counts < few_below, counts > many_above
     return {name: np.flatnonzero(mask) for name, mask in zip(GROUPS, (many, ~few & ~many, few), strict=True)}
 
@@ -162,7 +166,9 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         probabilities = ops.softmax(self.scale * ops.cast(y_pred, self.dtype))
         confidence = ops.max(probabilities, axis=-1)
         hit = ops.cast(ops.equal(ops.argmax(probabilities, axis=-1), y_true), self.dtype)
-        weight = ops.ones_like(hit) if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)), self.dtype)
+        weight = (
+            ops.ones_like(hit) if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)), self.dtype)
+        )
         bin_of = ops.clip(ops.cast(ops.ceil(confidence * self.bins), "int32") - 1, 0, self.bins - 1)
         in_bin = ops.one_hot(bin_of, self.bins, dtype=self.dtype)
         self.gaps.assign_add(ops.sum(in_bin * (weight * (hit - confidence))[:, None], axis=0))

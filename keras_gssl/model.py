@@ -86,7 +86,9 @@ class GatedSSLModel(keras.Model):
         self.heads = heads
 
         self.class_head = self._make_head(num_classes, features_shape, "class_head")
-        self.pretext_heads = [self._make_head(task.num_labels, features_shape, f"{task.name}_head") for task in self.tasks]
+        self.pretext_heads = [
+            self._make_head(task.num_labels, features_shape, f"{task.name}_head") for task in self.tasks
+        ]
         self.gate = make_gate(gating, len(self.tasks))
         self.gate.build(features_shape)
         # Kept here rather than in the loss, whose variables Keras does not save.
@@ -136,7 +138,9 @@ class GatedSSLModel(keras.Model):
         if not self.optimizer.built:  # for all weights, so that saved optimizer state does not depend on the gate
             self.optimizer.build(self.trainable_variables)
         # The frozen gate has no gradient, so its weights must not be decayed either.
-        trained = [v for v in self.trainable_variables if self.gate.trained_by_loss or not _is_in(v, self.gate.variables)]
+        trained = [
+            v for v in self.trainable_variables if self.gate.trained_by_loss or not _is_in(v, self.gate.variables)
+        ]
 
         with tf.GradientTape() as tape:
             features = self._features(images, training=True)
@@ -179,7 +183,9 @@ class GatedSSLModel(keras.Model):
         loss = self.compute_loss(images, classes, outputs, sample_weight, training=False)
         self.total_loss.update_state(loss * self._replicas, sample_weight=ops.shape(outputs)[0])
         results = self.compute_metrics(images, classes, outputs, sample_weight)
-        only_in_training = {m.name for m in (self.class_loss, *self.task_losses, *self.task_accuracies, *self.gate_means)}
+        only_in_training = {
+            m.name for m in (self.class_loss, *self.task_losses, *self.task_accuracies, *self.gate_means)
+        }
         return {name: result for name, result in results.items() if name not in only_in_training}
 
     @property
@@ -216,7 +222,9 @@ class GatedSSLModel(keras.Model):
         return weights / ops.mean(weights)
 
     def _check_loss(self) -> None:
-        if isinstance(self.loss, str) and "crossentropy" in self.loss or getattr(self.loss, "from_logits", True) is False:
+        if (isinstance(self.loss, str) and "crossentropy" in self.loss) or getattr(
+            self.loss, "from_logits", True
+        ) is False:
             raise ValueError(
                 "The heads give logits, not probabilities: compile with "
                 "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
@@ -267,7 +275,9 @@ class GatedSSLModel(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GatedSSLModel:
         config = dict(config)
         config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"], custom_objects=custom_objects)
-        config["tasks"] = [keras.saving.deserialize_keras_object(t, custom_objects=custom_objects) for t in config["tasks"]]
+        config["tasks"] = [
+            keras.saving.deserialize_keras_object(t, custom_objects=custom_objects) for t in config["tasks"]
+        ]
         return cls(**config)
 
 

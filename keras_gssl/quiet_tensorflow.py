@@ -29,7 +29,7 @@ def import_tensorflow() -> None:
     except OSError:  # no stderr, so nothing to keep clean
         stderr = None
     if stderr is None:
-        import tensorflow  # noqa: F401
+        import tensorflow
 
         return
     with tempfile.TemporaryFile() as printed:

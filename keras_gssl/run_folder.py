@@ -53,7 +53,9 @@ class RunFolder:
         if run_dir:
             folder = cls(run_dir)
             if resume and not folder.settings.exists():
-                raise UserError(f"Nothing to resume in {run_dir}: it has no settings.json. Leave --resume out to start there.")
+                raise UserError(
+                    f"Nothing to resume in {run_dir}: it has no settings.json. Leave --resume out to start there."
+                )
             if not resume and folder.settings.exists():
                 raise UserError(
                     f"{run_dir} already holds a run. Add --resume to go on with it, or choose another --run-dir."
@@ -95,7 +97,7 @@ class RunFolder:
 
 
 class EpochWriter(keras.callbacks.Callback):
-    """After every epoch: history row, best model, training state; in that order, so that a kill loses one epoch at most.
+    """After every epoch: history row, best model, training state; a kill loses one epoch at most.
 
     The state's file name carries the number of finished epochs, and files appear by renaming only: whatever moment the
     process dies at, history and state can be brought to the same epoch.
@@ -128,16 +130,17 @@ class TimeLeft(keras.callbacks.Callback):
     """After every epoch, says how long the rest of the run will take."""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._start, self._first = time.monotonic(), None
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._first = epoch if self._first is None else self._first
+        self._start, self._done = time.monotonic(), 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        seconds = (time.monotonic() - self._start) / (epoch + 1 - self._first)
+        self._done += 1
+        seconds = (time.monotonic() - self._start) / self._done
         left = self.params["epochs"] - epoch - 1
         if left:
-            print(f"  {epoch + 1} of {self.params['epochs']} epochs done; about {_duration(seconds * left)} left", flush=True)
+            print(
+                f"  {epoch + 1} of {self.params['epochs']} epochs done; about {_duration(seconds * left)} left",
+                flush=True,
+            )
 
 
 def _duration(seconds: float) -> str:

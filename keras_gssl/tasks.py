@@ -164,7 +164,12 @@ class ShuffleChannels(PretextTask):
                 f"convert greyscale images with tf.image.grayscale_to_rgb or leave this task out."
             )
         orders = tf.gather(tf.constant(CHANNEL_ORDERS, tf.int32), choices)
-        return tf.gather(patches, orders[:, tf.newaxis, tf.newaxis, :] + tf.zeros_like(patches[..., :1], tf.int32), axis=3, batch_dims=3)
+        return tf.gather(
+            patches,
+            orders[:, tf.newaxis, tf.newaxis, :] + tf.zeros_like(patches[..., :1], tf.int32),
+            axis=3,
+            batch_dims=3,
+        )
 
 
 def apply_tasks(

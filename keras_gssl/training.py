@@ -52,7 +52,9 @@ class TrainingSettings:
     warmup_epochs: int = setting(5, "epochs in which the learning rate rises linearly")
     momentum: float = setting(0.9, "momentum of SGD")
     weight_decay: float = setting(2e-4, "L2 factor in the gradient")
-    drop_epochs: tuple[int, ...] = setting((160, 180), "epochs at which the learning rate is divided by 100, for 200 epochs")
+    drop_epochs: tuple[int, ...] = setting(
+        (160, 180), "epochs at which the learning rate is divided by 100, for 200 epochs"
+    )
     reweight_epoch: int = setting(160, "epoch from which classes are re-weighted (loss ldam), for 200 epochs")
     seed: int = setting(0, "seed of weights, shuffling, augmentation and tasks")
     precision: str = setting("float32", "Keras dtype policy", PRECISIONS)
@@ -63,9 +65,9 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            choices, value = field.metadata.get("choices"), getattr(self, field.name)
-            wrong = [v for v in (value if isinstance(value, tuple) else (value,)) if choices and v not in choices]
-            if wrong:
+            choices, value = field.metadata["choices"] or (), getattr(self, field.name)
+            wrong = [each for each in (value if isinstance(value, tuple) else (value,)) if each not in choices]
+            if choices and wrong:
                 raise ValueError(f"{field.name} must be one of {', '.join(map(str, choices))}; received {wrong[0]!r}")
         for name in ("epochs", "batch_size", "validation_freq"):
             if getattr(self, name) < 1:
@@ -148,7 +150,8 @@ def _fit(model: GatedSSLModel, settings: TrainingSettings, data: ImageData, fold
     if settings.epochs < settings.full_epochs:
         print(
             f"A run of {settings.epochs} epochs instead of {settings.full_epochs}: learning rate drops at epochs "
-            f"{', '.join(map(str, drops))}" + (f", re-weighting from {reweight_epoch}." if settings.loss == "ldam" else ".")
+            f"{', '.join(map(str, drops))}"
+            + (f", re-weighting from {reweight_epoch}." if settings.loss == "ldam" else ".")
         )
     schedule = StepSchedule(
         settings.learning_rate, settings.warmup_epochs, {epoch: 0.01 ** (i + 1) for i, epoch in enumerate(drops)}
@@ -223,15 +226,24 @@ def test_metrics(classifier: keras.Model, data: ImageData) -> dict[str, Any]:
 
 def hardware() -> str:
     """The devices TensorFlow computes on, as text."""
-    gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in tf.config.list_physical_devices("GPU")]
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
     model = platform.processor()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0] if names else model
     return ", ".join([*gpus, f"{os.cpu_count()} CPU cores ({model})"])
 
 
 def settings_to_json(settings: TrainingSettings) -> dict[str, Any]:
     """Settings of the experiment; where it is kept and whether it was resumed is not one of them."""
-    return {name: value for name, value in dataclasses.asdict(settings).items() if name not in ("run_dir", "resume", "data_dir")}
+    return {
+        name: value
+        for name, value in dataclasses.asdict(settings).items()
+        if name not in ("run_dir", "resume", "data_dir")
+    }

@@ -6,10 +6,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import numpy as np
+import pytest
 
-import keras_gssl as gssl  # noqa: E402
+import keras_gssl as gssl
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -42,7 +42,12 @@ def small_data():
     train_labels = np.repeat([0, 1, 2], [30, 15, 5])
     test_labels = np.repeat([0, 1, 2], 8)
     return gssl.data.from_arrays(
-        pictures(train_labels), train_labels, pictures(test_labels), test_labels, ["red", "green", "blue"], crop_padding=2
+        pictures(train_labels),
+        train_labels,
+        pictures(test_labels),
+        test_labels,
+        ["red", "green", "blue"],
+        crop_padding=2,
     )
 
 

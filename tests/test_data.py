@@ -1,5 +1,6 @@
 """Long-tailed subsets, sources and the input pipeline."""
 
+import itertools
 import os
 import socket
 import time
@@ -39,7 +40,11 @@ def test_step_imbalance():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((10, 100, 0.0), "above 0"), ((10, 100, 0.001), "no image left"), ((10, 100, 0.1, "exponential"), "'exp' or 'step'")],
+    [
+        ((10, 100, 0.0), "above 0"),
+        ((10, 100, 0.001), "no image left"),
+        ((10, 100, 0.1, "exponential"), "'exp' or 'step'"),
+    ],
 )
 def test_impossible_tails_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -61,7 +66,7 @@ def test_cifar10_is_the_published_one_in_its_order(golden):
     assert [data.class_names[label] for label in data.test_labels[:3]] == ["cat", "ship", "ship"]
     # Class by class, the kept images are those at the golden positions among the class' images in that order.
     starts = np.cumsum([0, *data.class_counts])
-    assert all((np.diff(data.train_labels[a:b]) == 0).all() for a, b in zip(starts, starts[1:], strict=False))
+    assert all((np.diff(data.train_labels[a:b]) == 0).all() for a, b in itertools.pairwise(starts))
 
 
 def test_without_data_or_network_one_line_within_seconds(tmp_path, monkeypatch):
@@ -125,10 +130,8 @@ def test_every_epoch_shows_every_image_once(small_data):
 
 
 def test_without_augmentation_images_are_normalised_pixels(small_data):
-    data = gssl.data.ImageData(
-        **{**small_data.__dict__, "crop_padding": 0, "horizontal_flip": False}
-    )
-    images, labels = batches(data.train(50), 0, 1)[0]
+    data = gssl.data.ImageData(**{**small_data.__dict__, "crop_padding": 0, "horizontal_flip": False})
+    images, _labels = batches(data.train(50), 0, 1)[0]
     expected = (data.train_images / 255 - data.mean) / data.std
     np.testing.assert_allclose(np.sort(images, axis=0), np.sort(expected, axis=0), atol=1e-5)
     test_images, test_labels = next(iter(data.test(24)))
@@ -154,7 +157,13 @@ def test_crop_equals_numpy(padding, seed):
 def test_channels_are_permuted_on_normalised_values(small_data):
     """Trap: permuting pixels and then normalising each channel by its own statistics is not the same."""
     data = gssl.data.ImageData(
-        **{**small_data.__dict__, "crop_padding": 0, "horizontal_flip": False, "mean": (0.1, 0.5, 0.9), "std": (0.1, 0.2, 0.4)}
+        **{
+            **small_data.__dict__,
+            "crop_padding": 0,
+            "horizontal_flip": False,
+            "mean": (0.1, 0.5, 0.9),
+            "std": (0.1, 0.2, 0.4),
+        }
     )
     altered, labels = batches(data.train(50, [gssl.ShuffleChannels()], seed=2), 0, 1)[0]
     plain, _ = batches(data.train(50, seed=2), 0, 1)[0]

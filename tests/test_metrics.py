@@ -21,9 +21,17 @@ def predictions():
 
 def test_groups_follow_the_limits():
     groups = metrics.shot_groups(COUNTS)
-    assert {name: classes.tolist() for name, classes in groups.items()} == {"many": [0, 1], "medium": [2, 3], "few": [4]}
+    assert {name: classes.tolist() for name, classes in groups.items()} == {
+        "many": [0, 1],
+        "medium": [2, 3],
+        "few": [4],
+    }
     groups = metrics.shot_groups(COUNTS, many_above=400, few_below=101)
-    assert {name: classes.tolist() for name, classes in groups.items()} == {"many": [0], "medium": [1], "few": [2, 3, 4]}
+    assert {name: classes.tolist() for name, classes in groups.items()} == {
+        "many": [0],
+        "medium": [1],
+        "few": [2, 3, 4],
+    }
 
 
 def test_against_scikit_learn(predictions):

@@ -13,7 +13,9 @@ from keras_gssl import quadrants
 from keras_gssl.tasks import apply_tasks, draw_and_apply
 
 
-@pytest.mark.parametrize(("axis", "key"), [("rows", "out_imbalanced_flip_rows"), ("columns", "out_tiny_released_flip_cols")])
+@pytest.mark.parametrize(
+    ("axis", "key"), [("rows", "out_imbalanced_flip_rows"), ("columns", "out_tiny_released_flip_cols")]
+)
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
 def test_all_192_combinations_equal_golden(golden_transforms, axis, key, dtype):
     image = golden_transforms["image_chw"].transpose(1, 2, 0).astype(dtype)

@@ -22,7 +22,15 @@ SMALL = TrainingSettings(depth=8, epochs=3, batch_size=16, learning_rate=0.05)
 def test_a_run_leaves_everything(tmp_path, small_data):
     folder = RunFolder(tmp_path / "run")
     results = train(SMALL, small_data, folder)
-    for path in (folder.settings, folder.data, folder.samples, folder.last, folder.best, folder.classifier, folder.metrics):
+    for path in (
+        folder.settings,
+        folder.data,
+        folder.samples,
+        folder.last,
+        folder.best,
+        folder.classifier,
+        folder.metrics,
+    ):
         assert path.exists(), path
     assert list(folder.tensorboard.rglob("events*"))
     assert not list(folder.path.glob("checkpoint*")) and not list(folder.path.glob("*partial*"))

@@ -134,15 +134,15 @@ def from_arrays(
             raise ValueError(f"{len(images)} {title}_images but {len(labels)} {title}_labels.")
     train_labels, test_labels = (np.asarray(labels, "int64").reshape(-1) for labels in (train_labels, test_labels))
     class_names = tuple(class_names or map(str, range(int(max(train_labels.max(), test_labels.max())) + 1)))
-    scaled = None if mean and std else train_images.reshape(-1, train_images.shape[-1]).astype("float64") / 255
+    pixels = train_images.reshape(-1, train_images.shape[-1])
     return ImageData(
         train_images=train_images,
         train_labels=train_labels,
         test_images=test_images,
         test_labels=test_labels,
         class_names=class_names,
-        mean=tuple(mean or scaled.mean(axis=0).tolist()),
-        std=tuple(std or scaled.std(axis=0).tolist()),
+        mean=tuple(mean or (pixels.mean(axis=0) / 255).tolist()),
+        std=tuple(std or (pixels.std(axis=0) / 255).tolist()),
         crop_padding=crop_padding,
         horizontal_flip=horizontal_flip,
         name=name,

@@ -119,8 +119,7 @@ def evaluation_set(
 
 def normalise(images: tf.Tensor, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
     """Pixels 0-255 to float32 with the given mean and standard deviation (per channel, scale 0-1) taken out."""
-    mean, std = (255 * np.asarray(values, "float32") for values in (mean, std))
-    return (tf.cast(images, tf.float32) - mean) / std
+    return (tf.cast(images, tf.float32) - 255 * np.asarray(mean, "float32")) / (255 * np.asarray(std, "float32"))
 
 
 def random_crop(images: tf.Tensor, padding: int, row_seed: tf.Tensor, column_seed: tf.Tensor) -> tf.Tensor:

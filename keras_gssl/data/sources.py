@@ -16,6 +16,8 @@ CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR_STD = (0.2023, 0.1994, 0.2010)
 DOWNLOAD_PROBE_SECONDS = 8
 
+Split = tuple[np.ndarray, np.ndarray]
+
 
 class DataNotFoundError(UserError, FileNotFoundError):
     """A data set is neither on this machine nor can it be downloaded; the message says how to mend it."""
@@ -61,7 +63,7 @@ def _cifar_lt(dataset: str, max_count: int, imbalance_ratio: float, imbalance: s
     )
 
 
-def _load_tfds(dataset: str, data_dir: str | None):
+def _load_tfds(dataset: str, data_dir: str | None) -> tuple[Split, Split, tuple[str, ...]]:
     """Both splits in the order of the published files, which is the numeric part of `id`, and the class names."""
     import tensorflow_datasets as tfds
 
@@ -72,7 +74,7 @@ def _load_tfds(dataset: str, data_dir: str | None):
         builder.download_and_prepare()
     splits = []
     for split in ("train", "test"):
-        columns = {"id": [], "image": [], "label": []}
+        columns: dict[str, list[np.ndarray]] = {"id": [], "image": [], "label": []}
         for batch in tfds.as_numpy(builder.as_dataset(split=split, batch_size=1000)):
             for key, values in columns.items():
                 values.append(batch[key])
@@ -84,7 +86,8 @@ def _load_tfds(dataset: str, data_dir: str | None):
 
 def _check_download(dataset: str, data_dir: str) -> None:
     """Ask for the archive's header first: without a network, tensorflow-datasets retries for minutes."""
-    url = "https://www.cs.toronto.edu/~kriz/" + {"cifar10": "cifar-10", "cifar100": "cifar-100"}[dataset] + "-binary.tar.gz"
+    archive = dataset.replace("cifar", "cifar-")
+    url = f"https://www.cs.toronto.edu/~kriz/{archive}-binary.tar.gz"
     try:
         request = urllib.request.Request(url, method="HEAD")
         urllib.request.urlopen(request, timeout=DOWNLOAD_PROBE_SECONDS).close()
@@ -122,7 +125,7 @@ def digits_lt(imbalance_ratio: float = 0.02, seed: int = 0) -> ImageData:
         is_train[np.flatnonzero(labels == index)[:110]] = True
     counts = long_tail_counts(10, 110, imbalance_ratio)
     kept = np.flatnonzero(is_train)[long_tail_indices(labels[is_train], counts)]
-    data = from_arrays(
+    return from_arrays(
         pictures[kept],
         labels[kept],
         pictures[~is_train],
@@ -132,7 +135,6 @@ def digits_lt(imbalance_ratio: float = 0.02, seed: int = 0) -> ImageData:
         horizontal_flip=False,  # a mirrored digit is another sign
         name=f"digits-lt (exp, {imbalance_ratio:g})",
     )
-    return data
 
 
 def _colour(ink: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -34,7 +34,8 @@ def run_cifar(name: str, load: Callable[..., ImageData], settings: CifarSettings
     data = load(settings.imbalance_ratio, settings.imbalance, settings.data_dir)
     if settings.quick:
         data = data.head(32 * data.num_classes, 200)
-    print(f"{data.name}: {len(data.train_labels)} training and {len(data.test_labels)} test images; {describe_settings(settings)}")
+    counts = f"{len(data.train_labels)} training and {len(data.test_labels)} test images"
+    print(f"{data.name}: {counts}; {describe_settings(settings)}")
     results = train(settings, data, folder, settings.resume)
     print(format_results(results, folder))
     return results

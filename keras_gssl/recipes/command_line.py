@@ -55,7 +55,9 @@ def make_parser(settings_class: type[TrainingSettings], name: str, description: 
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", metavar="FILE", help="TOML file with settings; options on the command line override it")
+    parser.add_argument(
+        "--config", metavar="FILE", help="TOML file with settings; options on the command line override it"
+    )
     for field in dataclasses.fields(settings_class):
         _add_option(parser, field, typing.get_type_hints(settings_class)[field.name])
     return parser
@@ -119,7 +121,11 @@ def _settings_to_resume(settings_class: type[Settings], name: str, values: dict[
     """The settings of the run to resume; a setting given again must not differ from it."""
     folder = RunFolder.choose(name, values.get("run_dir"), resume=True)
     known = {field.name for field in dataclasses.fields(settings_class)}
-    saved = {key: tuple(value) if isinstance(value, list) else value for key, value in read_json(folder.settings).items() if key in known}
+    saved = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in read_json(folder.settings).items()
+        if key in known
+    }
     for key, value in values.items():
         if key in saved and saved[key] != value:
             raise UserError(

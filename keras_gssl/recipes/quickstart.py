@@ -53,10 +53,14 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     seconds = time.monotonic() - start
     print("4. Export.")
     deployable = load_deployable(folder.path)
-    files = [to_onnx(deployable, folder.path / "classifier.onnx"), to_saved_model(deployable, folder.path / "classifier")]
+    files = [
+        to_onnx(deployable, folder.path / "classifier.onnx"),
+        to_saved_model(deployable, folder.path / "classifier"),
+    ]
 
     rows = {"gated self-supervision": gated["last_epoch"], "plain cross-entropy": plain["last_epoch"]}
-    print(f"\nTest accuracy in percent after {settings.effective().epochs} epochs ({seconds:.0f} s for both runs), one seed:")
+    length = f"{settings.effective().epochs} epochs ({seconds:.0f} s for both runs)"
+    print(f"\nTest accuracy in percent after {length}, one seed:")
     print(format_table(rows))
     print(f"many: more than {MANY_ABOVE} training pictures per class; few: fewer than {FEW_BELOW}.")
     print(f"\nRun folder:       {folder.path}")
