@@ -5,11 +5,12 @@
 
 import os as _os
 
-# Both are read once, when TensorFlow and Keras are first imported. The package is written for TensorFlow (tf.data,
+# These are read once, when TensorFlow and Keras are first imported. The package is written for TensorFlow (tf.data,
 # tf.image). TensorFlow leaves oneDNN's kernels off on CPUs without AVX-512; with them small convolutions are several
 # times as fast there too.
 _os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 _os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+_os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors, not every notice
 
 from keras_gssl.quiet_tensorflow import import_tensorflow as _import_tensorflow
 

@@ -126,21 +126,33 @@ class EpochWriter(keras.callbacks.Callback):
         (self.folder.path / f"checkpoint-{epoch:04d}.keras").unlink(missing_ok=True)
 
 
-class TimeLeft(keras.callbacks.Callback):
-    """After every epoch, says how long the rest of the run will take."""
+class EpochReport(keras.callbacks.Callback):
+    """One line per epoch: loss, accuracy, seconds, and how long the rest of the run will take.
+
+    Args:
+        every: Report every so many epochs, and the last.
+    """
+
+    def __init__(self, every: int = 1):
+        super().__init__()
+        self.every = every
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._start, self._done = time.monotonic(), 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._done += 1
-        seconds = (time.monotonic() - self._start) / self._done
-        left = self.params["epochs"] - epoch - 1
-        if left:
-            print(
-                f"  {epoch + 1} of {self.params['epochs']} epochs done; about {_duration(seconds * left)} left",
-                flush=True,
-            )
+        number, epochs = epoch + 1, self.params["epochs"]
+        if number % self.every and number < epochs:
+            return
+        line = (
+            f"   epoch {number:>{len(str(epochs))}}/{epochs}  loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}"
+        )
+        line += f"  test accuracy {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
+        if number < epochs:
+            left = (time.monotonic() - self._start) / self._done * (epochs - number)
+            line += f"  about {_duration(left)} left"
+        print(line, flush=True)
 
 
 def _duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from keras_gssl.losses import LDAMLoss
 from keras_gssl.metrics import evaluate_logits
 from keras_gssl.model import GatedSSLModel
 from keras_gssl.optimizers import SGD
-from keras_gssl.run_folder import EpochWriter, RunFolder, TimeLeft, finish, save_model, write_json
+from keras_gssl.run_folder import EpochReport, EpochWriter, RunFolder, finish, save_model, write_json
 from keras_gssl.schedules import DeferredReweighting, StepSchedule, scale_milestones
 from keras_gssl.tasks import Flip, LoRotE, PretextTask, ShuffleChannels
 
@@ -117,7 +118,9 @@ def build_model(settings: TrainingSettings, data: ImageData) -> GatedSSLModel:
     return model
 
 
-def train(settings: TrainingSettings, data: ImageData, folder: RunFolder, resume: bool = False) -> dict[str, Any]:
+def train(
+    settings: TrainingSettings, data: ImageData, folder: RunFolder, resume: bool = False, report_every: int = 1
+) -> dict[str, Any]:
     """Run the experiment, or the rest of it, and write everything into `folder`.
 
     Args:
@@ -125,6 +128,7 @@ def train(settings: TrainingSettings, data: ImageData, folder: RunFolder, resume
         data: Images.
         folder: A new folder, or with `resume` the folder of a run of the same settings.
         resume: Go on after the last finished epoch. The result equals that of an uninterrupted run.
+        report_every: Print a line every so many epochs; only with 1 is there a progress bar within the epoch.
 
     Returns:
         What `metrics.json` holds.
@@ -140,12 +144,19 @@ def train(settings: TrainingSettings, data: ImageData, folder: RunFolder, resume
         model = keras.models.load_model(checkpoint)
         print(f"Resuming {folder.path} after {finished} of {settings.epochs} epochs.")
     if finished < settings.epochs:
-        _fit(model, settings, data, folder, finished)
+        _fit(model, settings, data, folder, finished, report_every)
         finish(folder)
     return evaluate(model, settings, data, folder)
 
 
-def _fit(model: GatedSSLModel, settings: TrainingSettings, data: ImageData, folder: RunFolder, finished: int) -> None:
+def _fit(
+    model: GatedSSLModel,
+    settings: TrainingSettings,
+    data: ImageData,
+    folder: RunFolder,
+    finished: int,
+    report_every: int,
+) -> None:
     drops, reweight_epoch = milestones(settings)
     if settings.epochs < settings.full_epochs:
         print(
@@ -162,7 +173,7 @@ def _fit(model: GatedSSLModel, settings: TrainingSettings, data: ImageData, fold
     callbacks += [
         EpochWriter(folder, finished),
         keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
-        TimeLeft(),
+        EpochReport(report_every),
     ]
     model.fit(
         data.train(settings.batch_size, model.tasks, settings.seed),
@@ -171,7 +182,7 @@ def _fit(model: GatedSSLModel, settings: TrainingSettings, data: ImageData, fold
         epochs=settings.epochs,
         initial_epoch=finished,
         callbacks=callbacks,
-        verbose=1 if os.isatty(1) else 2,  # a progress bar only where somebody watches
+        verbose=int(report_every == 1 and sys.stdout.isatty()),  # a progress bar only where somebody watches
     )
 
 
@@ -220,8 +231,10 @@ def evaluate(model: GatedSSLModel, settings: TrainingSettings, data: ImageData, 
 
 def test_metrics(classifier: keras.Model, data: ImageData) -> dict[str, Any]:
     """Metrics of a classifier on all test images."""
-    logits = classifier.predict(data.test().map(lambda images, labels: images), verbose=0)
-    return evaluate_logits(data.test_labels, np.asarray(logits), data.class_counts)
+    signature = [tf.TensorSpec((None, *data.image_shape), tf.float32)]
+    predict = tf.function(lambda images: classifier(images, training=False), input_signature=signature)
+    logits = np.concatenate([predict(images).numpy() for images, _ in data.test()])
+    return evaluate_logits(data.test_labels, logits, data.class_counts)
 
 
 def hardware() -> str:

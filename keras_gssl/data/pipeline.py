@@ -128,9 +128,10 @@ def random_crop(images: tf.Tensor, padding: int, row_seed: tf.Tensor, column_see
     padded = tf.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     rows = tf.random.stateless_uniform((batch, 1), row_seed, 0, 2 * padding + 1, tf.int32) + tf.range(height)
     columns = tf.random.stateless_uniform((batch, 1), column_seed, 0, 2 * padding + 1, tf.int32) + tf.range(width)
-    cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
-    # Columns of every image are gathered on the transposed image: gathers along whole rows are the fast ones.
-    return tf.transpose(tf.gather(tf.transpose(cropped, (0, 2, 1, 3)), columns, axis=1, batch_dims=1), (0, 2, 1, 3))
+    # One gather of whole pixels is faster than one along rows and one along columns.
+    pixels = tf.reshape(padded, (batch, -1, images.shape[3]))
+    positions = rows[:, :, tf.newaxis] * (width + 2 * padding) + columns[:, tf.newaxis, :]
+    return tf.gather(pixels, positions, axis=1, batch_dims=1)
 
 
 def random_mirror(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -47,9 +47,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     print(f"   Training pictures per class: {', '.join(map(str, data.class_counts))}.")
     start = time.monotonic()
     print(f"2. Gated self-supervision: {' + '.join(settings.tasks) or 'no pretext task'}, loss {settings.loss}.")
-    gated = train(settings, data, folder, settings.resume)
+    gated = train(settings, data, folder, settings.resume, report_every=10)
     print("3. Plain cross-entropy, same network, same length.")
-    plain = train(plain_settings, data, plain_folder, settings.resume and plain_folder.settings.exists())
+    plain = train(
+        plain_settings, data, plain_folder, settings.resume and plain_folder.settings.exists(), report_every=10
+    )
     seconds = time.monotonic() - start
     print("4. Export.")
     deployable = load_deployable(folder.path)
