@@ -245,3 +245,23 @@ def test_mistakes_are_named(small_data, make_model, tasks):
         make_model(heads="dense").fit(small_data.train(25), epochs=1, verbose=0)
     with pytest.raises(ValueError, match="heads must be one of"):
         make_model(heads="linear")
+
+
+@pytest.mark.parametrize("tasks", [[gssl.LoRotE(), gssl.Flip()], [gssl.ShuffleChannels()]], ids=["moves", "colours"])
+def test_every_pretext_head_learns_its_label(tasks):
+    """End to end: on pictures made of one lopsided, coloured pattern, what was done to a quadrant can be told."""
+    rows, columns = np.mgrid[:8, :8]
+    pattern = np.stack([20 * rows, 12 * columns + 40, 200 - 8 * rows - 10 * columns], axis=-1)
+    noise = np.random.default_rng(0).integers(0, 8, (96, 16, 16, 3))
+    pictures = (np.tile(pattern, (2, 2, 1)) + noise).astype("uint8")
+    labels = np.arange(96) % 3
+    data = gssl.data.from_arrays(
+        pictures, labels, pictures[:6], labels[:6], crop_padding=0, horizontal_flip=False, mean=[0.5] * 3, std=[0.3] * 3
+    )
+    keras.utils.set_random_seed(0)
+    model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), 3, tasks, 1.0, "none", heads="dense")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(gssl.SGD(0.05), loss, metrics=["accuracy"])
+    history = model.fit(data.train(16, tasks), epochs=32, verbose=0).history
+    for task in tasks:
+        assert history[f"{task.name}_accuracy"][-1] > 0.7, task.name

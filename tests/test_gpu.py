@@ -1,0 +1,29 @@
+"""What only a GPU can show. Skipped, saying so, where there is none."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_gssl as gssl
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not tf.config.list_physical_devices("GPU"), reason="no GPU on this machine"),
+]
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_trains_with_xla(small_data, tasks, precision):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        keras.utils.set_random_seed(0)
+        model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), 3, tasks)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile(gssl.SGD(0.05), gssl.LDAMLoss(small_data.class_counts), metrics=["accuracy"])
+    assert model.jit_compile
+    history = model.fit(small_data.train(10, tasks), epochs=15, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert model.evaluate(small_data.test(), return_dict=True, verbose=0)["accuracy"] > 0.8
