@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -124,42 +123,6 @@ class EpochWriter(keras.callbacks.Callback):
             save_model(self.model, self.folder.best)
         save_model(self.model, self.folder.path / f"checkpoint-{epoch + 1:04d}.keras")
         (self.folder.path / f"checkpoint-{epoch:04d}.keras").unlink(missing_ok=True)
-
-
-class EpochReport(keras.callbacks.Callback):
-    """One line per epoch: loss, accuracy, seconds, and how long the rest of the run will take.
-
-    Args:
-        every: Report every so many epochs, and the last.
-    """
-
-    def __init__(self, every: int = 1):
-        super().__init__()
-        self.every = every
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self._start, self._done = time.monotonic(), 0
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._done += 1
-        number, epochs = epoch + 1, self.params["epochs"]
-        if number % self.every and number < epochs:
-            return
-        line = (
-            f"   epoch {number:>{len(str(epochs))}}/{epochs}  loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}"
-        )
-        line += f"  test accuracy {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
-        if number < epochs:
-            left = (time.monotonic() - self._start) / self._done * (epochs - number)
-            line += f"  about {_duration(left)} left"
-        print(line, flush=True)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def describe(data: ImageData) -> dict[str, Any]:

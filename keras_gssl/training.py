@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import sys
 import time
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +21,8 @@ from keras_gssl.losses import LDAMLoss
 from keras_gssl.metrics import evaluate_logits
 from keras_gssl.model import GatedSSLModel
 from keras_gssl.optimizers import SGD
-from keras_gssl.run_folder import EpochReport, EpochWriter, RunFolder, finish, save_model, write_json
+from keras_gssl.progress import EpochReport
+from keras_gssl.run_folder import EpochWriter, RunFolder, finish, save_model, write_json
 from keras_gssl.schedules import DeferredReweighting, StepSchedule, scale_milestones
 from keras_gssl.tasks import Flip, LoRotE, PretextTask, ShuffleChannels
 
@@ -182,7 +182,7 @@ def _fit(
         epochs=settings.epochs,
         initial_epoch=finished,
         callbacks=callbacks,
-        verbose=int(report_every == 1 and sys.stdout.isatty()),  # a progress bar only where somebody watches
+        verbose=0,  # EpochReport says what matters
     )
 
 

@@ -66,10 +66,15 @@ def _cifar_lt(dataset: str, max_count: int, imbalance_ratio: float, imbalance: s
 def _load_tfds(dataset: str, data_dir: str | None) -> tuple[Split, Split, tuple[str, ...]]:
     """Both splits in the order of the published files, which is the numeric part of `id`, and the class names."""
     import tensorflow_datasets as tfds
+    from absl import logging
 
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # else it warns of a folder that is not there, which is about to be said
     builder = tfds.builder_cls(dataset)(data_dir=data_dir)
-    if not builder.is_prepared():
+    is_prepared = builder.is_prepared()
+    logging.set_verbosity(verbosity)
+    if not is_prepared:
         _check_download(dataset, str(data_dir))
         builder.download_and_prepare()
     splits = []
