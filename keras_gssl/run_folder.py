@@ -74,7 +74,12 @@ class RunFolder:
 
     def start(self, settings: Mapping[str, Any], data: ImageData) -> None:
         """Write what is known before the first epoch."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"Cannot make the run folder {self.path}: {error.strerror}. Choose another --run-dir."
+            ) from error
         write_json(self.data, describe(data))
         np.savez(self.samples, images=data.test_images[:SAMPLE_COUNT], labels=data.test_labels[:SAMPLE_COUNT])
         write_json(self.settings, settings)  # last: its presence marks a run that can be resumed

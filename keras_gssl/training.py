@@ -73,6 +73,17 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "validation_freq"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
+        for name in ("ssl_ratio", "weight_decay", "warmup_epochs", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, received {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, received {self.learning_rate}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, received {self.momentum}")
+        if self.depth < 8 or (self.depth - 2) % 6:
+            raise ValueError(f"depth must be 6n + 2 (8, 14, 20, 32, 44, ...), received {self.depth}")
+        if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
+            raise ValueError(f"drop_epochs must rise, received {' '.join(map(str, self.drop_epochs))}")
 
     #: Length of the run for which `drop_epochs` and `reweight_epoch` are given.
     full_epochs = 200

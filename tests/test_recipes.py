@@ -67,7 +67,20 @@ def test_mistakes_in_a_config_are_named(tmp_path, text, message):
 
 
 @pytest.mark.parametrize(
-    "argv", [["--epochs", "many"], ["--gating", "soft"], ["--tasks", "spin"], ["--epoch", "3"], ["--epochs", "0"]]
+    "argv",
+    [
+        ["--epochs", "many"],
+        ["--gating", "soft"],
+        ["--tasks", "spin"],
+        ["--epoch", "3"],
+        ["--epochs", "0"],
+        ["--depth", "31"],
+        ["--ssl-ratio", "-1"],
+        ["--learning-rate", "0"],
+        ["--momentum", "1"],
+        ["--drop-epochs", "180", "160"],
+        ["--imbalance-ratio", "2"],
+    ],
 )
 def test_mistakes_on_the_command_line_exit_with_2(argv):
     with pytest.raises((SystemExit, UserError)) as caught:
@@ -90,6 +103,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path):
     done = run("-m", "keras_gssl.recipes.cifar10_lt", "--config", str(tmp_path / "none.toml"))
     assert done.returncode == 2
     assert done.stderr.strip().startswith("error: Cannot read --config") and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_impossible_tail_and_folder_are_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="no image left"):
+        quickstart.main(["--quick", "--imbalance-ratio", "0.001", "--run-dir", str(tmp_path / "run")])
+    with pytest.raises(UserError, match="Cannot make the run folder"):
+        quickstart.main(["--quick", "--run-dir", str(tmp_path / "file" / "run")])
 
 
 def test_a_resumed_run_keeps_its_settings(tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_gssl.data import ImageData
 from keras_gssl.data.long_tail import IMBALANCES
+from keras_gssl.errors import UserError
 from keras_gssl.recipes.command_line import describe_settings
 from keras_gssl.recipes.results import format_results
 from keras_gssl.run_folder import RunFolder
@@ -31,7 +32,10 @@ class CifarSettings(TrainingSettings):
 def run_cifar(name: str, load: Callable[..., ImageData], settings: CifarSettings) -> dict[str, Any]:
     """Train on the data set that `load` gives, print and write the results."""
     folder = RunFolder.choose(name, settings.run_dir, settings.resume)
-    data = load(settings.imbalance_ratio, settings.imbalance, settings.data_dir)
+    try:
+        data = load(settings.imbalance_ratio, settings.imbalance, settings.data_dir)
+    except ValueError as error:  # a ratio that leaves a class without images
+        raise UserError(str(error)) from error
     if settings.quick:
         data = data.head(32 * data.num_classes, 200)
     counts = f"{len(data.train_labels)} training and {len(data.test_labels)} test images"

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.data import digits_lt
+from keras_gssl.errors import UserError
 from keras_gssl.export import load_deployable, to_onnx, to_saved_model
 from keras_gssl.metrics import FEW_BELOW, MANY_ABOVE
 from keras_gssl.recipes.command_line import parse, run
@@ -39,7 +40,10 @@ class QuickstartSettings(TrainingSettings):
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     settings = parse(QuickstartSettings, NAME, __doc__, argv)
     folder = RunFolder.choose(NAME, settings.run_dir, settings.resume)
-    data = digits_lt(settings.imbalance_ratio)
+    try:
+        data = digits_lt(settings.imbalance_ratio)
+    except ValueError as error:  # a ratio that leaves a class without pictures
+        raise UserError(str(error)) from error
     plain_settings = dataclasses.replace(settings, tasks=(), loss="ce")
     plain_folder = RunFolder(folder.path / "plain_cross_entropy")
 
