@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test lint tables benchmark clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.quickstart
@@ -21,6 +21,15 @@ $(VENV)/.installed: setup.py
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
+
+# The README's results, from the files in recipes/results.
+tables: $(VENV)/.installed
+	$(BIN)/python -m keras_gssl.recipes.tables recipes/table1.toml --report --readme README.md
+
+# Training, evaluation and input pipeline beside the same method in PyTorch; leave the machine alone meanwhile.
+benchmark: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[benchmarks]'
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_gssl" / "__init__.py").read_text()).group(1)
 
 EXPORT = ["onnx>=1.16", "tf2onnx>=1.17", "onnxruntime>=1.18"]
+SWEEP = ["ray>=2.40"]
 TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "ruff", "mypy"]
 
 setup(
@@ -25,6 +26,7 @@ setup(
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.10",
+        "matplotlib>=3.8",
         "numpy",
         "scikit-learn",
         "tensorboard",
@@ -35,7 +37,9 @@ setup(
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.18"],
         "export": EXPORT,
-        "test": [*EXPORT, *TEST],
+        "sweep": SWEEP,
+        "benchmarks": ["torch==2.13.0"],
+        "test": [*EXPORT, *SWEEP, *TEST],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

@@ -10,6 +10,7 @@ import os as _os
 # times as fast there too.
 _os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 _os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+_os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # small runs share a GPU; else the first takes it whole
 _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors, not every notice
 
 from keras_gssl.quiet_tensorflow import import_tensorflow as _import_tensorflow
@@ -28,8 +29,21 @@ if _backend() != "tensorflow":
         f"set the environment variable KERAS_BACKEND=tensorflow before Keras is imported."
     )
 
-from keras_gssl import backbones, data, errors, export, gating, layers, losses, metrics, quadrants, schedules, tasks  # noqa: E402
-from keras_gssl.gating import FrozenGate, LearnedGate, NoGate  # noqa: E402
+from keras_gssl import (  # noqa: E402
+    backbones,
+    baselines,
+    data,
+    errors,
+    export,
+    gating,
+    layers,
+    losses,
+    metrics,
+    quadrants,
+    schedules,
+    tasks,
+)
+from keras_gssl.gating import FrozenGate, LearnedGate, NoGate, RewardedGate  # noqa: E402
 from keras_gssl.layers import CosineHead, FusedBatchNormalization, OptionAShortcut  # noqa: E402
 from keras_gssl.losses import LDAMLoss, class_balanced_weights, ldam_margins  # noqa: E402
 from keras_gssl.model import GatedSSLModel  # noqa: E402
@@ -53,9 +67,11 @@ __all__ = [
     "NoGate",
     "OptionAShortcut",
     "PretextTask",
+    "RewardedGate",
     "ShuffleChannels",
     "StepSchedule",
     "backbones",
+    "baselines",
     "class_balanced_weights",
     "data",
     "errors",
@@ -66,6 +82,7 @@ __all__ = [
     "losses",
     "metrics",
     "quadrants",
+    "replicas",
     "schedules",
     "tasks",
 ]

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
 
 from keras_gssl.layers import FusedBatchNormalization, OptionAShortcut, he_normal
+
+
+def make_backbone(name: str, input_shape: tuple[int, int, int]) -> keras.Model:
+    """A backbone by name: `resnet8`, `resnet14`, ..., `resnet32`, ... (CIFAR) or `resnet18_imagenet`, `resnet18_small`.
+
+    Example:
+
+    >>> gssl.backbones.make_backbone("resnet18_small", (64, 64, 3)).output_shape
+    (None, 512)
+    """
+    check_backbone_name(name)
+    if name.startswith("resnet18_"):
+        return resnet18(input_shape, name.removeprefix("resnet18_"))
+    return resnet_cifar(int(name.removeprefix("resnet")), input_shape)
+
+
+def check_backbone_name(name: str) -> None:
+    """Raise `ValueError` unless `make_backbone` knows the name."""
+    cifar = re.fullmatch(r"resnet(\d+)", name)
+    if name not in ("resnet18_imagenet", "resnet18_small") and not (
+        cifar and int(cifar[1]) >= 8 and (int(cifar[1]) - 2) % 6 == 0
+    ):
+        raise ValueError(
+            f"backbone must be resnet18_imagenet, resnet18_small or a CIFAR ResNet of 6n + 2 layers (resnet8, "
+            f"resnet14, resnet20, resnet32, resnet44, ...); received {name!r}"
+        )
 
 
 def resnet32(input_shape: tuple[int, int, int] = (32, 32, 3)) -> keras.Model:

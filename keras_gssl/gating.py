@@ -6,12 +6,16 @@ Every gate maps features `(batch, dim)` to weights `(batch, tasks)`, so the pret
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from keras_gssl.layers import dense_head
+from keras_gssl.replicas import global_batch_size, mean_share, sum_over_replicas
 
 
 class Gate(keras.layers.Layer):
@@ -21,8 +25,8 @@ class Gate(keras.layers.Layer):
         num_tasks: Number of pretext tasks.
     """
 
-    #: Whether the training loss reaches the gate's own weights. Where it does not, they are neither moved nor decayed.
-    trained_by_loss = True
+    #: Whether training moves the gate's own weights. Where it does not, they are not decayed either.
+    trained = True
 
     def __init__(self, num_tasks: int, name: str = "gate", **kwargs: Any):
         super().__init__(name=name, **kwargs)
@@ -52,16 +56,103 @@ class LearnedGate(Gate):
 class FrozenGate(LearnedGate):
     """One weight per task and batch, never trained: what the authors' code does, and what produced their numbers.
 
-    `softmax(mean over the batch of the logits)`, without gradient. The gate keeps its random initial weights, so the
-    tasks' "importance" is a random draw per run.
+    `softmax(mean over the batch of the logits)`, without gradient; over the global batch where several devices train.
+    The gate keeps its random initial weights, so the tasks' "importance" is a random draw per run.
     """
 
-    trained_by_loss = False
+    trained = False
 
     def call(self, features: Any) -> Any:
-        logits = ops.mean(self.logits(features), axis=0, keepdims=True)
+        total = sum_over_replicas(ops.sum(self.logits(features), axis=0, keepdims=True))
+        logits = total / global_batch_size(features)
         weights = ops.stop_gradient(ops.softmax(logits))
         return ops.repeat(weights, ops.shape(features)[0], axis=0)
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class RewardedGate(LearnedGate):
+    """One weight per image and task, trained to prefer the tasks that earn it; see `task_rewards`.
+
+    The gate's output is eq. 1, but the pretext losses cannot change it: they would only move weight to the task whose
+    loss is smallest. Instead its logits regress on `reward / temperature`, so that the weights become
+    `softmax(expected reward / temperature)`: of all weights the ones with the highest expected reward plus
+    `temperature` times their entropy. So it cannot collapse: no ratio of weights goes beyond
+    `exp(reward difference / temperature)`. The regression is linear in the reward, so the noise of single images
+    averages out, and unlike a divergence of softmaxes it pulls weights back from 0 and 1. It sends no gradient into the
+    features.
+
+    Args:
+        num_tasks: Number of pretext tasks.
+        temperature: How strongly the gate prefers one task to another: towards 0 it picks one, towards infinity all
+            weights become equal.
+
+    Reference:
+        Ours, not the paper's.
+    """
+
+    def __init__(self, num_tasks: int, temperature: float = 0.5, **kwargs: Any):
+        super().__init__(num_tasks, **kwargs)
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, received {temperature}.")
+        self.temperature = temperature
+
+    def call(self, features: Any) -> Any:
+        return super().call(ops.stop_gradient(features))
+
+    def objective(self, features: Any, rewards: Any) -> Any:
+        """What the gate minimises.
+
+        Args:
+            features: Shape `(batch, dim)`.
+            rewards: Shape `(batch, tasks)`.
+        """
+        features = ops.stop_gradient(features)
+        error = self.logits(features) - ops.stop_gradient(rewards) / self.temperature
+        error = error - ops.mean(error, axis=1, keepdims=True)  # softmax does not see what all logits have in common
+        # Divided by the input's squared length (the bias' included), one learning rate is stable for all features.
+        length = 1 + ops.sum(ops.square(features), axis=1)
+        return mean_share(ops.sum(ops.square(error), axis=1) / (2 * length))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "temperature": self.temperature}
+
+
+def task_skill(task_losses: Any, num_labels: Sequence[int]) -> Any:
+    """How much of a task's label its head can tell: 0 by chance, 1 for certain and right, at least -1.
+
+    `1 - loss / log(num_labels)`: cross-entropies of tasks with 2 and with 16 labels become comparable, so that no task
+    has a head start. A label that cannot be told from the image has skill 0 whatever is done.
+
+    Args:
+        task_losses: Cross-entropies, shape `(batch, tasks)`.
+        num_labels: Labels of each task.
+    """
+    return ops.clip(1 - task_losses / np.log(np.asarray(num_labels, "float32")), -1, 1)
+
+
+def gradient_alignment(
+    tape: tf.GradientTape, features: tf.Tensor, class_loss: tf.Tensor, task_losses: Sequence[tf.Tensor]
+) -> tf.Tensor:
+    """Cosine, per image and task, between the gradients of the task's loss and of the class loss at the features.
+
+    Below 0 where the task pulls the features away from where the class loss pulls them. Cheap: from the features on
+    there are only the heads.
+
+    Args:
+        tape: A persistent tape that has recorded everything from `features` to the losses.
+        features: Shape `(batch, dim)`.
+        class_loss: Scalar or shape `(batch,)`; any positive weight per image leaves the result as it is.
+        task_losses: For each task, shape `(batch,)`.
+
+    Returns:
+        Shape `(batch, tasks)`, values in `[-1, 1]`; 0 where a gradient vanishes.
+
+    Reference:
+        "Adapting Auxiliary Losses Using Gradient Similarity" (arXiv 1812.02224).
+    """
+    wanted = ops.normalize(tape.gradient(class_loss, features), axis=-1, epsilon=1e-12)
+    offered = [ops.normalize(tape.gradient(loss, features), axis=-1, epsilon=1e-12) for loss in task_losses]
+    return ops.stack([ops.sum(wanted * each, axis=-1) for each in offered], axis=1)
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
@@ -72,7 +163,7 @@ class NoGate(Gate):
         return ops.ones((ops.shape(features)[0], self.num_tasks), dtype=features.dtype)
 
 
-GATES: dict[str, type[Gate]] = {"frozen": FrozenGate, "learned": LearnedGate, "none": NoGate}
+GATES: dict[str, type[Gate]] = {"frozen": FrozenGate, "learned": LearnedGate, "rewarded": RewardedGate, "none": NoGate}
 
 
 def make_gate(gating: str, num_tasks: int) -> Gate:

@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_gssl.replicas import num_replicas, sum_over_replicas
+
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
 class UnitColumns(keras.initializers.Initializer):
@@ -88,7 +90,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     Keras computes the statistics in training with separate operations; one fused operation makes a whole training
     step of a small ResNet about a quarter faster. Weights, shapes, configuration and results are those of the stock
     layer, except that the moving variance takes the unbiased batch variance, as PyTorch and TensorFlow 2's
-    `tf.keras` did.
+    `tf.keras` did, and that several devices training together share the statistics of the global batch.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -100,6 +102,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             tf.convert_to_tensor(ops.cast(weight, "float32"))
             for weight in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         )
+        if training and num_replicas() > 1:
+            return self._normalise_over_devices(inputs, gamma, beta)
         # Training takes no statistics in; float16 inputs are normalised with float32 statistics by this operation.
         outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
@@ -111,9 +115,22 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             is_training=training,
         )
         if training:
-            self.moving_mean.assign(mean * self.momentum + batch_mean * (1.0 - self.momentum))
-            self.moving_variance.assign(variance * self.momentum + batch_variance * (1.0 - self.momentum))
+            self._move(batch_mean, batch_variance)
         return outputs
+
+    def _normalise_over_devices(self, inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+        """Statistics of the global batch, so that training on several devices equals training on one."""
+        values = tf.cast(inputs, tf.float32)
+        count = sum_over_replicas(tf.cast(tf.size(values) / values.shape[-1], tf.float32))
+        mean = sum_over_replicas(tf.reduce_sum(values, (0, 1, 2))) / count
+        # In two passes: the difference of large squares would drown a small variance.
+        variance = sum_over_replicas(tf.reduce_sum(tf.square(values - mean), (0, 1, 2))) / count
+        self._move(mean, variance * count / (count - 1.0))
+        return tf.cast(tf.nn.batch_normalization(values, mean, variance, beta, gamma, self.epsilon), inputs.dtype)
+
+    def _move(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(ops.cast(moving, "float32") * self.momentum + new * (1.0 - self.momentum))
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")

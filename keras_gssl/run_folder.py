@@ -164,7 +164,9 @@ def read_json(path: Path) -> dict[str, Any]:
 def finish(folder: RunFolder) -> None:
     """The last checkpoint becomes `last.keras`. A run without evaluated epochs has no better one to call best."""
     _, checkpoint = folder.checkpoint()
-    if checkpoint is not None:
-        os.replace(checkpoint, folder.last)
+    if checkpoint is None:
+        return
     if not folder.best.exists():
-        shutil.copy(folder.last, folder.best)
+        shutil.copy(checkpoint, folder.best)
+    if checkpoint != folder.last:
+        os.replace(checkpoint, folder.last)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_gssl import quadrants
 
+RANDOM = "philox"
 CHANNEL_ORDERS = tuple(itertools.permutations(range(3)))
 
 
@@ -114,10 +115,7 @@ class LoRotE(PretextTask):
         return quadrants.NUM_QUADRANTS * self.num_choices
 
     def transform(self, patches: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
-        # One quarter turn is transpose, then flip the rows; two are both flips; three are transpose, then flip columns.
-        patches = _where(choices % 2 == 1, tf.image.transpose(patches), patches)
-        patches = _where((choices == 1) | (choices == 2), tf.image.flip_up_down(patches), patches)
-        return _where(choices >= 2, tf.image.flip_left_right(patches), patches)
+        return rotate(patches, choices)
 
     def labels(self, choices: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         return self.num_choices * positions + choices
@@ -172,6 +170,19 @@ class ShuffleChannels(PretextTask):
         )
 
 
+def rotate(images: tf.Tensor, quarter_turns: tf.Tensor) -> tf.Tensor:
+    """Rotate square images counter-clockwise.
+
+    Args:
+        images: Shape `(batch, side, side, channels)`, any dtype.
+        quarter_turns: int32, shape `(batch,)`, values 0-3.
+    """
+    # One quarter turn is transpose, then flip the rows; two are both flips; three are transpose, then flip columns.
+    images = _where(quarter_turns % 2 == 1, tf.image.transpose(images), images)
+    images = _where((quarter_turns == 1) | (quarter_turns == 2), tf.image.flip_up_down(images), images)
+    return _where(quarter_turns >= 2, tf.image.flip_left_right(images), images)
+
+
 def apply_tasks(
     images: tf.Tensor, tasks: Sequence[PretextTask], positions: tf.Tensor, choices: Sequence[tf.Tensor]
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -204,18 +215,21 @@ def draw_and_apply(
     Args:
         images: Shape `(batch, side, side, channels)`, any dtype.
         tasks: Tasks, in the order in which they act.
-        seed: int32 or int64, shape `(2,)`. The result is a pure function of it.
+        seed: int32 or int64, shape `(2,)`. The result is a pure function of it; its first word is counted up from draw
+            to draw, `len(tasks) + 1` times.
 
     Returns:
         The altered images, and each task's labels by its name.
     """
-    batch = tf.shape(images)[0]
-    seeds = tf.random.split(seed, len(tasks) + 1)
-    positions = tf.random.stateless_uniform((batch,), seeds[0], 0, quadrants.NUM_QUADRANTS, tf.int32)
-    choices = [
-        tf.random.stateless_uniform((batch,), seeds[1 + index], 0, task.num_choices, tf.int32)
-        for index, task in enumerate(tasks)
-    ]
+    batch, seed = tf.shape(images)[0], tf.convert_to_tensor(seed)
+
+    # The generator is named and the seeds are small: with others XLA on a GPU would draw differently from a CPU.
+    def draw(index: int, choices: int) -> tf.Tensor:
+        own_seed = seed + tf.constant((index, 0), seed.dtype)
+        return tf.random.stateless_uniform((batch,), own_seed, 0, choices, tf.int32, RANDOM)
+
+    positions = draw(0, quadrants.NUM_QUADRANTS)
+    choices = [draw(index, task.num_choices) for index, task in enumerate(tasks, start=1)]
     return apply_tasks(images, tasks, positions, choices)
 
 

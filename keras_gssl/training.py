@@ -2,131 +2,66 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import keras_gssl
-from keras_gssl import backbones
-from keras_gssl.data import ImageData
-from keras_gssl.gating import GATES
+from keras_gssl.backbones import make_backbone
+from keras_gssl.baselines import RotationPrediction, SLASDModel, rotation_model, transfer_backbone
+from keras_gssl.data import ImageData, TrainingSet
+from keras_gssl.errors import UserError
 from keras_gssl.losses import LDAMLoss
 from keras_gssl.metrics import evaluate_logits
 from keras_gssl.model import GatedSSLModel
 from keras_gssl.optimizers import SGD
+from keras_gssl.precision import precision_scope, resolve_precision
 from keras_gssl.progress import EpochReport
+from keras_gssl.replicas import strategy_for
 from keras_gssl.run_folder import EpochWriter, RunFolder, finish, save_model, write_json
-from keras_gssl.schedules import DeferredReweighting, StepSchedule, scale_milestones
-from keras_gssl.tasks import Flip, LoRotE, PretextTask, ShuffleChannels
-
-TASK_NAMES = ("lorot", "flip", "channels")
-ORDER_OF_ACTION = ("flip", "lorot", "channels")
-Settings = TypeVar("Settings", bound="TrainingSettings")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+from keras_gssl.schedules import DeferredReweighting, StepSchedule
+from keras_gssl.settings import TrainingSettings
+from keras_gssl.supervised import SupervisedModel
 
 
-def setting(default: Any, help: str, choices: tuple[Any, ...] | None = None) -> Any:
-    """A dataclass field with the help text and choices that the command line shows."""
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingSettings:
-    """Settings of one training run; the defaults are the paper's for CIFAR (spec of LDAM-DRW and G-SSL code)."""
-
-    tasks: tuple[str, ...] = setting(TASK_NAMES, "pretext tasks; none for plain supervised training", TASK_NAMES)
-    gating: str = setting("frozen", "how the pretext losses are weighed", tuple(GATES))
-    ssl_ratio: float = setting(0.1, "weight of the pretext losses; 0 keeps the transforms as augmentation alone")
-    flip_axis: str = setting("rows", "which axis the flip task reverses", ("rows", "columns"))
-    loss: str = setting("ldam", "class loss: LDAM with deferred re-weighting, or plain cross-entropy", ("ldam", "ce"))
-    depth: int = setting(32, "layers of the CIFAR ResNet: 8, 14, 20, 32, 44, ...")
-    epochs: int = setting(200, "passes over the training images")
-    batch_size: int = setting(128, "images per step")
-    learning_rate: float = setting(0.1, "learning rate after the warm-up")
-    warmup_epochs: int = setting(5, "epochs in which the learning rate rises linearly")
-    momentum: float = setting(0.9, "momentum of SGD")
-    weight_decay: float = setting(2e-4, "L2 factor in the gradient")
-    drop_epochs: tuple[int, ...] = setting(
-        (160, 180), "epochs at which the learning rate is divided by 100, for 200 epochs"
-    )
-    reweight_epoch: int = setting(160, "epoch from which classes are re-weighted (loss ldam), for 200 epochs")
-    seed: int = setting(0, "seed of weights, shuffling, augmentation and tasks")
-    precision: str = setting("float32", "Keras dtype policy", PRECISIONS)
-    validation_freq: int = setting(1, "evaluate on the test set every so many epochs")
-    run_dir: str | None = setting(None, "folder of the run; default runs/NAME, or the next free runs/NAME-2, ...")
-    quick: bool = setting(False, "a trial of seconds: few images, few epochs, a small network")
-    resume: bool = setting(False, "go on after the last finished epoch of --run-dir")
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            choices, value = field.metadata["choices"] or (), getattr(self, field.name)
-            wrong = [each for each in (value if isinstance(value, tuple) else (value,)) if each not in choices]
-            if choices and wrong:
-                raise ValueError(f"{field.name} must be one of {', '.join(map(str, choices))}; received {wrong[0]!r}")
-        for name in ("epochs", "batch_size", "validation_freq"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
-        for name in ("ssl_ratio", "weight_decay", "warmup_epochs", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, received {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0, received {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and below 1, received {self.momentum}")
-        if self.depth < 8 or (self.depth - 2) % 6:
-            raise ValueError(f"depth must be 6n + 2 (8, 14, 20, 32, 44, ...), received {self.depth}")
-        if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
-            raise ValueError(f"drop_epochs must rise, received {' '.join(map(str, self.drop_epochs))}")
-
-    #: Length of the run for which `drop_epochs` and `reweight_epoch` are given.
-    full_epochs = 200
-
-    def effective(self: Settings) -> Settings:
-        """What is really run: these settings, or with `quick` those of a trial of seconds."""
-        if not self.quick:
-            return self
-        return dataclasses.replace(self, epochs=min(self.epochs, 2), batch_size=min(self.batch_size, 32), depth=8)
-
-    def make_tasks(self) -> list[PretextTask]:
-        """The tasks in the order in which the paper applies them, whatever order they were named in."""
-        known = {"flip": Flip(axis=self.flip_axis), "lorot": LoRotE(), "channels": ShuffleChannels()}
-        return [known[name] for name in ORDER_OF_ACTION if name in self.tasks]
-
-
-def milestones(settings: TrainingSettings) -> tuple[tuple[int, ...], int]:
-    """Epochs of the learning rate's drops and of the start of re-weighting, for this length of run."""
-    *drops, reweight = scale_milestones(
-        (*settings.drop_epochs, settings.reweight_epoch), settings.epochs, settings.full_epochs
-    )
-    return tuple(drops), reweight
-
-
-def build_model(settings: TrainingSettings, data: ImageData) -> GatedSSLModel:
+def build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
     """The compiled model of these settings, with initial weights drawn from `settings.seed`."""
-    keras.config.set_dtype_policy(settings.precision)
     keras.utils.set_random_seed(settings.seed)
-    uses_ldam = settings.loss == "ldam"
-    model = GatedSSLModel(
-        backbones.resnet_cifar(settings.depth, data.image_shape),
-        num_classes=data.num_classes,
-        tasks=settings.make_tasks(),
-        ssl_ratio=settings.ssl_ratio,
-        gating=settings.gating,
-        heads="cosine" if uses_ldam else "dense",
-    )
+    backbone = make_backbone(settings.backbone, data.image_shape)
+    heads = "cosine" if settings.loss == "ldam" else "dense"
+    model: SupervisedModel
+    if settings.label_augmentation == "sla-sd":
+        model = SLASDModel(backbone, data.num_classes, heads)
+    else:
+        model = GatedSSLModel(
+            backbone, data.num_classes, settings.make_tasks(), settings.ssl_ratio, settings.gating, heads
+        )
     model.compile(
-        optimizer=SGD(settings.learning_rate, settings.momentum, settings.weight_decay),
-        loss=LDAMLoss(data.class_counts) if uses_ldam else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        optimizer=make_optimizer(settings),
+        loss=LDAMLoss(data.class_counts)
+        if settings.loss == "ldam"
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        steps_per_execution=steps_per_execution(settings, data),
     )
     return model
+
+
+def steps_per_execution(settings: TrainingSettings, data: ImageData) -> int:
+    """A whole epoch on GPUs, which would else wait for Python between steps; one step on CPUs, for the progress bar."""
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return -(-len(data.train_labels) // settings.batch_size) if on_gpu else 1
+
+
+def make_optimizer(settings: TrainingSettings) -> SGD:
+    return SGD(settings.learning_rate, settings.momentum, settings.weight_decay)
 
 
 def train(
@@ -144,55 +79,102 @@ def train(
     Returns:
         What `metrics.json` holds.
     """
+    strategy = strategy_for(settings.devices)
+    try:
+        settings.effective().check_batches(len(data.train_labels))
+    except ValueError as error:  # before the folder is made: a corrected call can use it
+        raise UserError(str(error)) from error
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
     if not resume:
-        folder.start(settings_to_json(settings), data)
+        folder.start(settings.to_json(), data)
     settings = settings.effective()
-    if checkpoint is None:
-        model = build_model(settings, data)
-    else:
-        keras.config.set_dtype_policy(settings.precision)
-        model = keras.models.load_model(checkpoint)
-        print(f"Resuming {folder.path} after {finished} of {settings.epochs} epochs.")
+    _say_if_short(settings)
+    with strategy.scope(), precision_scope(settings.precision):
+        model = _prepare(settings, data, folder, finished, checkpoint, report_every)
     if finished < settings.epochs:
-        _fit(model, settings, data, folder, finished, report_every)
-        finish(folder)
+        callbacks = (
+            [DeferredReweighting(data.class_counts, settings.milestones()[1])] if settings.loss == "ldam" else []
+        )
+        batches = data.train(settings.batch_size, getattr(model, "tasks", ()), settings.seed)
+        _fit(model, batches, settings, folder, finished, report_every, callbacks, data.test())
+    finish(folder)  # also where a run died after its last epoch
     return evaluate(model, settings, data, folder)
 
 
-def _fit(
-    model: GatedSSLModel,
+def _prepare(
     settings: TrainingSettings,
     data: ImageData,
     folder: RunFolder,
     finished: int,
+    checkpoint: Path | None,
     report_every: int,
-) -> None:
-    drops, reweight_epoch = milestones(settings)
+) -> SupervisedModel:
+    """The model as the last checkpoint left it, or a new one, pretrained if the settings say so."""
+    if checkpoint is not None:
+        print(f"Resuming {folder.path} after {finished} of {settings.epochs} epochs.")
+        return keras.models.load_model(checkpoint)
+    model = build_model(settings, data)
+    if settings.pretraining == "rotation":
+        pretrained = pretrain(settings, data, RunFolder(folder.path / "pretraining"), report_every)
+        count = transfer_backbone(pretrained.backbone, model.backbone)
+        print(f"Transferred {count} tensors, all of the backbone; now training on class labels.")
+    return model
+
+
+def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, report_every: int) -> SupervisedModel:
+    """Train a backbone to tell rotations apart, or the rest of it, without class labels."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    finished, checkpoint = folder.checkpoint()
+    if checkpoint is not None:
+        model = keras.models.load_model(checkpoint)
+        print(f"Resuming the pretraining after {finished} of {settings.epochs} epochs.")
+    else:
+        keras.utils.set_random_seed(settings.seed)
+        model = rotation_model(make_backbone(settings.backbone, data.image_shape), make_optimizer(settings))
+    if finished < settings.epochs:
+        print("Pretraining: tell the rotation of whole images, without class labels.")
+        batches = RotationPrediction(data, settings.batch_size, settings.seed)
+        _fit(model, batches, settings, folder, finished, report_every)
+    finish(folder)
+    return model
+
+
+def _say_if_short(settings: TrainingSettings) -> None:
     if settings.epochs < settings.full_epochs:
+        drops, reweight_epoch = settings.milestones()
         print(
             f"A run of {settings.epochs} epochs instead of {settings.full_epochs}: learning rate drops at epochs "
             f"{', '.join(map(str, drops))}"
             + (f", re-weighting from {reweight_epoch}." if settings.loss == "ldam" else ".")
         )
-    schedule = StepSchedule(
-        settings.learning_rate, settings.warmup_epochs, {epoch: 0.01 ** (i + 1) for i, epoch in enumerate(drops)}
-    )
-    callbacks: list[keras.callbacks.Callback] = [schedule, EpochTimer()]
-    if settings.loss == "ldam":
-        callbacks.append(DeferredReweighting(data.class_counts, reweight_epoch))
-    callbacks += [
-        EpochWriter(folder, finished),
-        keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
-        EpochReport(report_every),
-    ]
+
+
+def _fit(
+    model: SupervisedModel,
+    batches: TrainingSet,
+    settings: TrainingSettings,
+    folder: RunFolder,
+    finished: int,
+    report_every: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    validation_data: tf.data.Dataset | None = None,
+) -> None:
+    drops, _ = settings.milestones()
+    factors = {epoch: settings.drop_factor ** (i + 1) for i, epoch in enumerate(drops)}
     model.fit(
-        data.train(settings.batch_size, model.tasks, settings.seed),
-        validation_data=data.test(),
+        batches,
+        validation_data=validation_data,
         validation_freq=settings.validation_freq,
         epochs=settings.epochs,
         initial_epoch=finished,
-        callbacks=callbacks,
+        callbacks=[
+            StepSchedule(settings.learning_rate, settings.warmup_epochs, factors),
+            EpochTimer(),
+            *callbacks,
+            EpochWriter(folder, finished),
+            keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+            EpochReport(report_every),
+        ],
         verbose=0,  # EpochReport says what matters
     )
 
@@ -208,14 +190,15 @@ class EpochTimer(keras.callbacks.Callback):
             logs["seconds"] = time.monotonic() - self._start
 
 
-def evaluate(model: GatedSSLModel, settings: TrainingSettings, data: ImageData, folder: RunFolder) -> dict[str, Any]:
+def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData, folder: RunFolder) -> dict[str, Any]:
     """Metrics of the last and of the best epoch; writes the classifier and `metrics.json`."""
     rows = folder.read_history(settings.epochs)
     classifier = model.classifier()
     save_model(classifier, folder.classifier)
     evaluated = [row for row in rows if row.get("val_accuracy")]
     best = max(evaluated, key=lambda row: float(row["val_accuracy"]), default=rows[-1])
-    drops, reweight_epoch = milestones(settings)
+    drops, reweight_epoch = settings.milestones()
+    pretraining = RunFolder(folder.path / "pretraining").read_history()
     results = {
         "last_epoch": {"epoch": int(rows[-1]["epoch"]), **test_metrics(classifier, data)},
         "best_epoch": {
@@ -223,17 +206,19 @@ def evaluate(model: GatedSSLModel, settings: TrainingSettings, data: ImageData, 
             "note": "chosen on the test set, as in the paper: optimistic",
             **test_metrics(keras.models.load_model(folder.best).classifier(), data),
         },
-        "settings": settings_to_json(settings),
+        "method": settings.method,
+        "settings": settings.to_json(),
         "full_length": settings.epochs >= settings.full_epochs and not settings.quick,
         "milestones": {"learning_rate_drops": list(drops), "reweighting": reweight_epoch},
         "data": {"name": data.name, "class_counts": data.class_counts, "subset_sha256": data.subset_hash},
-        "wall_time_seconds": round(sum(float(row["seconds"]) for row in rows), 1),
+        "wall_time_seconds": round(sum(float(row["seconds"]) for row in (*rows, *pretraining)), 1),
         "versions": {
             "keras_gssl": keras_gssl.__version__,
             "keras": keras.__version__,
             "tensorflow": tf.__version__,
             "python": platform.python_version(),
         },
+        "precision": resolve_precision(settings.precision),
         "hardware": hardware(),
     }
     write_json(folder.metrics, results)
@@ -262,12 +247,3 @@ def hardware() -> str:
         ]
         model = names[0] if names else model
     return ", ".join([*gpus, f"{os.cpu_count()} CPU cores ({model})"])
-
-
-def settings_to_json(settings: TrainingSettings) -> dict[str, Any]:
-    """Settings of the experiment; where it is kept and whether it was resumed is not one of them."""
-    return {
-        name: value
-        for name, value in dataclasses.asdict(settings).items()
-        if name not in ("run_dir", "resume", "data_dir")
-    }

@@ -99,6 +99,21 @@ def batches(training_set, first_epoch, count):
     ]
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_augmentation_in_the_step_is_that_of_the_pipeline(small_data, tasks, jit_compile):
+    """As on a GPU: bytes go in, and even under XLA the draws are the same."""
+    training_set = small_data.train(16, tasks, seed=3)
+    augment = tf.function(training_set.augment, jit_compile=jit_compile)
+    ready = training_set.from_epoch(1).take(5)
+    for (images, labels), raw in zip(ready, training_set.from_epoch(1, augmented=False), strict=False):
+        assert raw[0].dtype == "uint8"
+        augmented, its_labels = augment(*raw)
+        np.testing.assert_allclose(augmented, images, atol=1e-5)
+        assert labels.keys() == its_labels.keys()
+        for name in labels:
+            np.testing.assert_array_equal(labels[name], its_labels[name])
+
+
 def assert_equal_batches(ones, others):
     for (images, labels), (other_images, other_labels) in zip(ones, others, strict=True):
         np.testing.assert_array_equal(images, other_images)

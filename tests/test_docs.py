@@ -43,8 +43,11 @@ def test_readme_script_runs_as_printed(tmp_path):
     assert (tmp_path / "classifier.onnx").exists()
 
 
+METHOD_ROW = "| `--method` |  | name of a method above, for the settings that make it |"
+
+
 def settings_table():
-    rows = ["| option | default | meaning |", "|---|---|---|"]
+    rows = ["| option | default | meaning |", "|---|---|---|", METHOD_ROW]
     for field in dataclasses.fields(CifarSettings):
         default = field.default
         shown = " ".join(map(str, default)) if isinstance(default, tuple) else default

@@ -12,8 +12,10 @@ import keras_gssl as gssl
 from keras_gssl import export
 from keras_gssl.errors import UserError
 from keras_gssl.export_command import main
+from keras_gssl.precision import precision_scope
 from keras_gssl.run_folder import RunFolder
-from keras_gssl.training import TrainingSettings, train
+from keras_gssl.settings import TrainingSettings
+from keras_gssl.training import train
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'keras_gssl[export]' to run this")
 onnx = pytest.importorskip("onnx")
@@ -24,7 +26,7 @@ SCRIPTS = Path(__file__).parents[1] / "export"
 def run(tmp_path_factory, small_data):
     """A finished run folder."""
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "small")
-    train(TrainingSettings(depth=8, epochs=1, batch_size=25), small_data, folder)
+    train(TrainingSettings(backbone="resnet8", epochs=1, batch_size=25), small_data, folder)
     return folder
 
 
@@ -104,10 +106,8 @@ def test_a_file_that_differs_is_not_kept(tmp_path, run, kind, monkeypatch, capsy
 
 
 def test_mixed_precision_model_exports_as_float32(tmp_path):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), 3)
-    keras.config.set_dtype_policy(before)
+    with precision_scope("mixed_bfloat16"):
+        model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), 3)
     path = gssl.export.to_onnx(model.classifier(), tmp_path / "c.onnx", input_type="float32")
     types = {value.data_type for value in onnx.load(path).graph.initializer}
     assert onnx.TensorProto.FLOAT in types and onnx.TensorProto.BFLOAT16 not in types

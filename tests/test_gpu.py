@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_gssl as gssl
+from keras_gssl.precision import precision_scope
 
 pytestmark = [
     pytest.mark.gpu,
@@ -15,13 +16,9 @@ pytestmark = [
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_trains_with_xla(small_data, tasks, precision):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(0)
+    with precision_scope(precision):
         model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), 3, tasks)
-    finally:
-        keras.config.set_dtype_policy(before)
     model.compile(gssl.SGD(0.05), gssl.LDAMLoss(small_data.class_counts), metrics=["accuracy"])
     assert model.jit_compile
     history = model.fit(small_data.train(10, tasks), epochs=15, verbose=0).history

@@ -93,6 +93,27 @@ def test_history_names_and_evaluate_and_predict(small_data, make_model, tasks):
     assert accuracy == pytest.approx(model.evaluate(small_data.test(), return_dict=True, verbose=0)["accuracy"])
 
 
+@pytest.mark.parametrize("compile_args", [{}, {"steps_per_execution": 4}, {"jit_compile": True}])
+def test_augmenting_in_the_step_trains_the_same(small_data, make_model, tasks, monkeypatch, compile_args):
+    """What a GPU does; here the step runs on the CPU."""
+
+    def weights(on_device):
+        monkeypatch.setattr(gssl.GatedSSLModel, "_augments_on_device", lambda self: on_device)
+        keras.utils.set_random_seed(0)
+        model = make_model({"optimizer": gssl.SGD(1e-3), **compile_args}, tasks=tasks)
+        history = model.fit(small_data.train(16, tasks), epochs=1, verbose=0).history
+        # Another set, with other draws: the step must not go on with those of the first.
+        model.fit(small_data.train(16, tasks, seed=5), epochs=2, initial_epoch=1, verbose=0)
+        return model.get_weights(), history
+
+    (one, history), (other, other_history) = weights(False), weights(True)
+    for name in history:
+        one_image = 0.021 if "accuracy" in name else 1e-4  # which rounding may tip over
+        np.testing.assert_allclose(history[name], other_history[name], rtol=1e-3, atol=one_image)
+    for each, its_twin in zip(one, other, strict=True):
+        np.testing.assert_allclose(each, its_twin, rtol=1e-3, atol=2e-5)
+
+
 def test_it_learns(small_data, make_model, tasks):
     keras.utils.set_random_seed(0)
     model = make_model(tasks=tasks)

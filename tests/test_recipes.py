@@ -7,16 +7,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import keras_gssl as gssl
 from keras_gssl.errors import UserError
 from keras_gssl.recipes import cifar10_lt, cifar100_lt, quickstart
 from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import make_parser, parse, read_config
+from keras_gssl.recipes.tiny_imagenet import TinyImageNetSettings
 from tests.test_data import needs_cifar10
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = {"quickstart": quickstart.QuickstartSettings, "cifar10_lt": CifarSettings, "cifar100_lt": CifarSettings}
+SETTINGS = {
+    "quickstart": quickstart.QuickstartSettings,
+    "cifar10_lt": CifarSettings,
+    "cifar100_lt": CifarSettings,
+    "tiny_imagenet": TinyImageNetSettings,
+}
 
 
 def read(settings_class, *argv):
@@ -33,11 +41,12 @@ def test_help_lists_every_setting_with_default_and_meaning(name):
             assert f"(default: {field.default})" in text, field.name
 
 
-@pytest.mark.parametrize("name", ["cifar10_lt", "cifar100_lt"])
+@pytest.mark.parametrize("name", ["cifar10_lt", "cifar100_lt", "tiny_imagenet"])
 def test_experiment_files_hold_the_defaults(name):
-    values = read_config(str(ROOT / "recipes" / f"{name}.toml"), CifarSettings)
-    assert CifarSettings(**values) == CifarSettings()
-    left_out = {field.name for field in dataclasses.fields(CifarSettings)} - set(values)
+    settings_class = SETTINGS[name]
+    values = read_config(str(ROOT / "recipes" / f"{name}.toml"), settings_class)
+    assert settings_class(**values) == settings_class()
+    left_out = {field.name for field in dataclasses.fields(settings_class)} - set(values)
     assert left_out == {"run_dir", "data_dir", "quick", "resume"}
 
 
@@ -74,7 +83,7 @@ def test_mistakes_in_a_config_are_named(tmp_path, text, message):
         ["--tasks", "spin"],
         ["--epoch", "3"],
         ["--epochs", "0"],
-        ["--depth", "31"],
+        ["--backbone", "resnet31"],
         ["--ssl-ratio", "-1"],
         ["--learning-rate", "0"],
         ["--momentum", "1"],
@@ -133,6 +142,36 @@ def test_quickstart_quick_prints_what_it_did(tmp_path, capsys):
 def test_cifar10_quick(tmp_path, capsys):
     cifar10_lt.main(["--quick", "--gating", "learned", "--run-dir", str(tmp_path / "run")])
     assert "last epoch" in capsys.readouterr().out
+
+
+@pytest.fixture
+def cifar100(tmp_path, monkeypatch):
+    """A data set of CIFAR-100's shape and tail, prepared by tensorflow-datasets itself from made-up pictures."""
+    import tensorflow_datasets as tfds
+
+    random, counts = np.random.default_rng(0), gssl.data.long_tail_counts(100, 500, 0.01)
+    labels = {"train": random.permutation(np.repeat(np.arange(100), counts)), "test": np.repeat(np.arange(100), 2)}
+
+    def examples(split):
+        for number, label in enumerate(labels[split]):
+            image = random.integers(0, 256, (32, 32, 3)).astype("uint8")
+            name = f"{split}_{number:05d}"
+            yield name, {"id": name, "image": image, "label": int(label), "coarse_label": int(label) // 5}
+
+    builder_class = tfds.builder_cls("cifar100")
+    monkeypatch.setattr(
+        builder_class, "_split_generators", lambda self, manager: {split: examples(split) for split in labels}
+    )
+    builder = builder_class(data_dir=str(tmp_path / "tfds"))
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    return tmp_path / "tfds"
+
+
+def test_an_epoch_of_cifar100_lt(cifar100, tmp_path, capsys):
+    arguments = ["--epochs", "1", "--backbone", "resnet8", "--data-dir", str(cifar100)]
+    results = cifar100_lt.main([*arguments, "--run-dir", str(tmp_path / "run")])
+    assert "10847 training and 200 test images" in capsys.readouterr().out
+    assert len(results["last_epoch"]["per_class"]) == 100 and results["data"]["class_counts"][::99] == [500, 5]
 
 
 def test_cifar100_needs_its_data(tmp_path, monkeypatch):

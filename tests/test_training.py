@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from keras_gssl.errors import UserError
-from keras_gssl.run_folder import RunFolder
-from keras_gssl.training import TrainingSettings, milestones, train
+from keras_gssl.run_folder import EpochWriter, RunFolder
+from keras_gssl.settings import METHODS, TrainingSettings
+from keras_gssl.training import train
 
-SMALL = TrainingSettings(depth=8, epochs=3, batch_size=16, learning_rate=0.05)
+SMALL = TrainingSettings(backbone="resnet8", epochs=3, batch_size=16, learning_rate=0.05)
 
 
 def test_a_run_leaves_everything(tmp_path, small_data):
@@ -87,14 +88,46 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
 
 
-def test_short_runs_scale_their_milestones():
-    assert milestones(dataclasses.replace(SMALL, epochs=20)) == ((16, 18), 16)
-    assert milestones(dataclasses.replace(SMALL, epochs=300)) == ((160, 180), 160)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_for_two_epochs(tmp_path, small_data, method, capsys):
+    settings = dataclasses.replace(SMALL, epochs=2, **METHODS[method])
+    results = train(settings, small_data, RunFolder(tmp_path / "run"))
+    assert results["method"] == method
+    assert np.isfinite(float(RunFolder(tmp_path / "run").read_history()[-1]["loss"]))
+    classifier = keras.models.load_model(tmp_path / "run" / "classifier.keras")
+    assert classifier.output_shape == (None, 3)
+    assert ("Transferred 35 tensors" in capsys.readouterr().out) == (method == "ssp")
 
 
-def test_tasks_act_in_the_papers_order():
-    settings = TrainingSettings(tasks=("channels", "lorot", "flip"))
-    assert [task.name for task in settings.make_tasks()] == ["flip", "lorot", "channels"]
+def test_a_run_killed_in_the_pretraining_goes_on(tmp_path, small_data, monkeypatch):
+    settings = dataclasses.replace(SMALL, epochs=2, **METHODS["ssp"])
+    whole = RunFolder(tmp_path / "whole")
+    train(settings, small_data, whole)
+    killed = RunFolder(tmp_path / "killed")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(self, epoch, logs=None):
+        if epoch == 1 and self.folder.path.name == "pretraining":
+            raise KilledError
+
+    monkeypatch.setattr(EpochWriter, "on_epoch_begin", kill)
+    with pytest.raises(KilledError):
+        train(settings, small_data, killed)
+    monkeypatch.undo()
+    train(settings, small_data, killed, resume=True)
+    models = [keras.models.load_model(folder.last) for folder in (whole, killed)]
+    for one, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_in_another_precision_leaves_the_policy_as_it_was(tmp_path, small_data):
+    results = train(
+        dataclasses.replace(SMALL, epochs=1, precision="mixed_bfloat16"), small_data, RunFolder(tmp_path / "run")
+    )
+    assert results["precision"] == "mixed_bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_a_run_is_not_written_over(tmp_path):

@@ -1,4 +1,4 @@
-"""`ImageData`: labelled images in memory, split into training and test, and what belongs with them."""
+"""`ImageData`: labelled images, split into training and test, and what belongs with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from keras_gssl.data.image_files import ImageFiles
 from keras_gssl.data.long_tail import subset_hash
 from keras_gssl.data.pipeline import TrainingSet, evaluation_set
 from keras_gssl.tasks import PretextTask
@@ -15,12 +16,12 @@ from keras_gssl.tasks import PretextTask
 
 @dataclasses.dataclass(frozen=True)
 class ImageData:
-    """A classification data set held in memory.
+    """A classification data set, held in memory or read from disk.
 
     Attributes:
-        train_images: uint8, shape `(count, height, width, channels)`.
+        train_images: uint8, shape `(count, height, width, channels)`, or `ImageFiles`.
         train_labels: int64, shape `(count,)`.
-        test_images: uint8, same image shape.
+        test_images: Same image shape.
         test_labels: int64.
         class_names: One per class.
         mean, std: Per channel, on the scale 0-1; taken out of every image.
@@ -30,9 +31,9 @@ class ImageData:
         name: For reports.
     """
 
-    train_images: np.ndarray
+    train_images: np.ndarray | ImageFiles
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: np.ndarray | ImageFiles
     test_labels: np.ndarray
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
@@ -44,7 +45,8 @@ class ImageData:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        return tuple(self.train_images.shape[1:])
+        height, width, channels = self.train_images.shape[1:]
+        return height, width, channels
 
     @property
     def num_classes(self) -> int:

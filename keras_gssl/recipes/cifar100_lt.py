@@ -15,14 +15,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.data import cifar100_lt
-from keras_gssl.recipes.cifar_lt import CifarSettings, run_cifar
+from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import parse, run
+from keras_gssl.recipes.experiment import run_experiment
 
 NAME = "cifar100_lt"
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    return run_cifar(NAME, cifar100_lt, parse(CifarSettings, NAME, __doc__, argv))
+    settings = parse(CifarSettings, NAME, __doc__, argv)
+    return run_experiment(
+        NAME, lambda: cifar100_lt(settings.imbalance_ratio, settings.imbalance, settings.data_dir), settings
+    )
 
 
 if __name__ == "__main__":

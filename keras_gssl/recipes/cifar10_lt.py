@@ -5,7 +5,7 @@ pretext tasks on one quadrant. Published top-1 accuracy of the best epoch, singl
 rotation + flip + channels with the frozen gate 81.67. What was measured with this code is in the README.
 
     python -m keras_gssl.recipes.cifar10_lt --imbalance-ratio 0.01 --tasks lorot flip channels --gating frozen
-    python -m keras_gssl.recipes.cifar10_lt --config recipes/cifar10_lt.toml --tasks          # LDAM-DRW alone
+    python -m keras_gssl.recipes.cifar10_lt --method ldam-drw                                # another row of the table
     python -m keras_gssl.recipes.cifar10_lt --quick                                           # seconds
 """
 
@@ -15,14 +15,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.data import cifar10_lt
-from keras_gssl.recipes.cifar_lt import CifarSettings, run_cifar
+from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import parse, run
+from keras_gssl.recipes.experiment import run_experiment
 
 NAME = "cifar10_lt"
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    return run_cifar(NAME, cifar10_lt, parse(CifarSettings, NAME, __doc__, argv))
+    settings = parse(CifarSettings, NAME, __doc__, argv)
+    return run_experiment(
+        NAME, lambda: cifar10_lt(settings.imbalance_ratio, settings.imbalance, settings.data_dir), settings
+    )
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ import argparse
 import dataclasses
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_gssl.errors import UserError
 from keras_gssl.run_folder import RunFolder, read_json
-from keras_gssl.training import Settings, TrainingSettings, settings_to_json
+from keras_gssl.settings import METHODS, Settings, TrainingSettings, apply_method, check_method
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,14 +21,21 @@ else:
 
 
 def run(main: Callable[[Sequence[str] | None], Any], argv: Sequence[str] | None = None) -> None:
-    """Run a recipe's `main`; a user's mistake becomes one line on stderr and exit code 2."""
+    """Run a recipe's `main`; a user's mistake becomes one line on stderr and exit code 2.
+
+    A `main` that returns an integer names the exit code.
+    """
     try:
-        main(argv)
+        code = main(argv)
+        sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted; --resume goes on after the last finished epoch", file=sys.stderr)
+        print(
+            "interrupted; what is finished is kept, and --resume (of a table: the same call) goes on from there",
+            file=sys.stderr,
+        )
         sys.exit(130)
 
 
@@ -38,10 +45,14 @@ def parse(settings_class: type[Settings], name: str, description: str, argv: Seq
     given = vars(parser.parse_args(argv))
     config = given.pop("config", None)
     try:
-        values = {**(read_config(config, settings_class) if config else {}), **given}
-        if values.get("resume"):
-            return _settings_to_resume(settings_class, name, values)
-        return settings_class(**values)
+        from_file = read_config(config, settings_class) if config else {}
+        file_method, given_method = from_file.pop("method", None), given.pop("method", None)
+        if given.get("resume"):
+            return _settings_to_resume(settings_class, name, {**from_file, **given}, given_method or file_method)
+        base = apply_method(settings_class, {}, from_file, file_method)
+        settings = settings_class(**apply_method(settings_class, base, given, given_method))
+        check_method(settings, given_method or file_method)
+        return settings
     except (ValueError, TypeError) as error:
         raise UserError(f"{error} (see --help)") from error
 
@@ -57,6 +68,12 @@ def make_parser(settings_class: type[TrainingSettings], name: str, description: 
     )
     parser.add_argument(
         "--config", metavar="FILE", help="TOML file with settings; options on the command line override it"
+    )
+    parser.add_argument(
+        "--method",
+        choices=tuple(METHODS),
+        metavar="{" + ",".join(METHODS) + "}",
+        help="method of the paper's tables: a name for the settings that make it (tasks, gating, ...)",
     )
     for field in dataclasses.fields(settings_class):
         _add_option(parser, field, typing.get_type_hints(settings_class)[field.name])
@@ -96,17 +113,24 @@ def read_config(path: str, settings_class: type[TrainingSettings]) -> dict[str, 
         raise UserError(f"Cannot read --config {path}: {error.strerror}.") from error
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path} is not valid TOML: {error}.") from error
-    fields = {field.name: field for field in dataclasses.fields(settings_class)}
-    unknown = sorted(set(values) - set(fields))
+    return check_values(path, values, settings_class)
+
+
+def check_values(where: str, values: Mapping[str, Any], settings_class: type[TrainingSettings]) -> dict[str, Any]:
+    """Settings read from TOML with the types of the settings' fields; `UserError` names what does not fit."""
+    types = {**typing.get_type_hints(settings_class), "method": str}
+    known = sorted(["method", *(field.name for field in dataclasses.fields(settings_class))])
+    unknown = sorted(set(values) - set(known))
     if unknown:
-        raise UserError(f"{path} has the unknown setting {unknown[0]!r}; known are {', '.join(sorted(fields))}.")
-    types = typing.get_type_hints(settings_class)
-    return {name: _checked(path, name, value, types[name]) for name, value in values.items()}
+        raise UserError(f"{where} has the unknown setting {unknown[0]!r}; known are {', '.join(known)}.")
+    return {name: _checked(where, name, value, types[name]) for name, value in values.items()}
 
 
 def _checked(path: str, name: str, value: Any, kind: Any) -> Any:
-    if typing.get_origin(kind) is tuple and isinstance(value, list):
+    if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
+        if not isinstance(value, list):
+            raise UserError(f"{path}: {name} must be a list of {item.__name__}, received {value!r}.")
         return tuple(_checked(path, name, each, item) for each in value)
     wanted = tuple(typing.get_args(kind)) or (kind,)
     if float in wanted and type(value) is int:
@@ -117,8 +141,10 @@ def _checked(path: str, name: str, value: Any, kind: Any) -> Any:
     return value
 
 
-def _settings_to_resume(settings_class: type[Settings], name: str, values: dict[str, Any]) -> Settings:
-    """The settings of the run to resume; a setting given again must not differ from it."""
+def _settings_to_resume(
+    settings_class: type[Settings], name: str, values: dict[str, Any], method: str | None
+) -> Settings:
+    """The settings of the run to resume; a setting or a method given again must not differ from it."""
     folder = RunFolder.choose(name, values.get("run_dir"), resume=True)
     known = {field.name for field in dataclasses.fields(settings_class)}
     saved = {
@@ -126,7 +152,7 @@ def _settings_to_resume(settings_class: type[Settings], name: str, values: dict[
         for key, value in read_json(folder.settings).items()
         if key in known
     }
-    for key, value in values.items():
+    for key, value in apply_method(settings_class, saved, values, method).items():
         if key in saved and saved[key] != value:
             raise UserError(
                 f"The run in {folder.path} has {key}={saved[key]}, received {value}: a resumed run keeps its settings. "
@@ -137,6 +163,10 @@ def _settings_to_resume(settings_class: type[Settings], name: str, values: dict[
 
 def describe_settings(settings: TrainingSettings) -> str:
     """Settings that differ from the recipe's defaults, for the first line of a run."""
-    defaults = settings_to_json(type(settings)())
-    changed = {key: value for key, value in settings_to_json(settings).items() if defaults[key] != value}
-    return ", ".join(f"{key}={value}" for key, value in changed.items()) or "all settings at their defaults"
+    defaults = type(settings)().to_json()
+    changed = {key: value for key, value in settings.to_json().items() if defaults[key] != value}
+    shown = (
+        f"{key}={' '.join(map(str, value)) or 'none'}" if isinstance(value, tuple) else f"{key}={value}"
+        for key, value in changed.items()
+    )
+    return f"method {settings.method}; " + (", ".join(shown) or "all settings at their defaults")

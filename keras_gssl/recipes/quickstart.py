@@ -18,10 +18,12 @@ from keras_gssl.data import digits_lt
 from keras_gssl.errors import UserError
 from keras_gssl.export import load_deployable, to_onnx, to_saved_model
 from keras_gssl.metrics import FEW_BELOW, MANY_ABOVE
+from keras_gssl.precision import PRECISIONS
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.results import format_table
 from keras_gssl.run_folder import RunFolder
-from keras_gssl.training import TrainingSettings, setting, train
+from keras_gssl.settings import METHODS, TrainingSettings, setting
+from keras_gssl.training import train
 
 NAME = "quickstart"
 
@@ -30,9 +32,10 @@ NAME = "quickstart"
 class QuickstartSettings(TrainingSettings):
     """A small network and a short schedule."""
 
-    depth: int = setting(8, "layers of the CIFAR ResNet: 8, 14, 20, 32, 44, ...")
+    backbone: str = setting("resnet8", "network: resnet8, resnet14, ..., resnet32, ...")
     epochs: int = setting(60, "passes over the training images")
     batch_size: int = setting(32, "images per step")
+    precision: str = setting("float32", "Keras dtype policy; so small a network gains nothing by another", PRECISIONS)
     validation_freq: int = setting(5, "evaluate on the test set every so many epochs")
     imbalance_ratio: float = setting(0.02, "images of the rarest class over those of the most frequent one")
 
@@ -44,13 +47,14 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         data = digits_lt(settings.imbalance_ratio)
     except ValueError as error:  # a ratio that leaves a class without pictures
         raise UserError(str(error)) from error
-    plain_settings = dataclasses.replace(settings, tasks=(), loss="ce")
+    plain_settings = dataclasses.replace(settings, **METHODS["ce"])
     plain_folder = RunFolder(folder.path / "plain_cross_entropy")
 
     print(f"1. Data: {data.name}, {len(data.train_labels)} training pictures, {len(data.test_labels)} test pictures.")
     print(f"   Training pictures per class: {', '.join(map(str, data.class_counts))}.")
     start = time.monotonic()
-    print(f"2. Gated self-supervision: {' + '.join(settings.tasks) or 'no pretext task'}, loss {settings.loss}.")
+    name = "gated self-supervision" if settings.method == "moe" else f"method {settings.method}"
+    print(f"2. {name.capitalize()}: {' + '.join(settings.tasks) or 'no pretext task'}, loss {settings.loss}.")
     gated = train(settings, data, folder, settings.resume, report_every=10)
     print("3. Plain cross-entropy, same network, same length.")
     plain = train(
@@ -64,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         to_saved_model(deployable, folder.path / "classifier"),
     ]
 
-    rows = {"gated self-supervision": gated["last_epoch"], "plain cross-entropy": plain["last_epoch"]}
+    rows = {name: gated["last_epoch"], "plain cross-entropy": plain["last_epoch"]}
     length = f"{settings.effective().epochs} epochs ({seconds:.0f} s for both runs)"
     print(f"\nTest accuracy in percent after {length}, one seed:")
     print(format_table(rows))

@@ -1,0 +1,56 @@
+"""Training on several devices equals training on one with the same global batch, up to rounding."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_gssl as gssl
+from keras_gssl.errors import UserError
+from keras_gssl.replicas import strategy_for
+
+SCRIPT = Path(__file__).with_name("two_devices.py")
+
+
+def run_with_two_devices(method, folder):
+    command = [sys.executable, str(SCRIPT), method, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("method", ["frozen", "rewarded", "sla-sd"])
+def test_two_devices_equal_one(tmp_path, method):
+    run_with_two_devices(method, tmp_path)
+    one, two = (np.load(tmp_path / f"{devices}.npz") for devices in (1, 2))
+    assert set(one) == set(two)
+    for name in one:
+        if name.startswith("history_") and "accuracy" not in name:
+            np.testing.assert_allclose(one[name], two[name], rtol=2e-3, atol=1e-4, err_msg=name)
+        elif name.startswith("history_"):
+            np.testing.assert_allclose(one[name], two[name], atol=0.02, err_msg=name)
+        else:
+            scale = np.abs(one[name]).max() + 1e-6
+            np.testing.assert_allclose(one[name] / scale, two[name] / scale, atol=0.03, err_msg=name)
+
+
+def test_a_whole_run_on_two_devices(tmp_path):
+    run_with_two_devices("ssp", tmp_path)
+    assert (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_batches_that_cannot_be_shared_out_are_named(small_data, make_model, monkeypatch):
+    model = make_model()
+    monkeypatch.setattr(type(model), "_replicas", 2)
+    with pytest.raises(ValueError, match="Batches of 25 images, 25 in the last, cannot be shared out among 2 devices"):
+        model.fit(small_data.train(25))
+    monkeypatch.setattr(type(model), "_replicas", 4)
+    with pytest.raises(ValueError, match="Batches of 48 images, 2 in the last"):
+        model.fit(small_data.train(48))
+
+
+def test_more_devices_than_there_are():
+    assert gssl.replicas.num_replicas() == 1
+    with pytest.raises(UserError, match="9 devices were asked for, but there are"):
+        strategy_for(9)

@@ -1,0 +1,54 @@
+"""Run by test_devices.py in a process of its own: the same short training on one and on two logical CPU devices."""
+
+import contextlib
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_gssl as gssl
+from keras_gssl.replicas import strategy_for
+from keras_gssl.run_folder import RunFolder
+from keras_gssl.settings import METHODS, TrainingSettings
+from keras_gssl.training import train
+
+
+def fit(devices, method, file):
+    data = gssl.data.digits_lt(0.05)
+    tasks = () if method == "sla-sd" else (gssl.Flip(), gssl.LoRotE(), gssl.ShuffleChannels())
+    with strategy_for(2).scope() if devices == 2 else contextlib.nullcontext():
+        keras.utils.set_random_seed(0)
+        backbone = gssl.backbones.resnet_cifar(8)
+        if method == "sla-sd":
+            model = gssl.baselines.SLASDModel(backbone, 10)
+        else:
+            model = gssl.GatedSSLModel(backbone, 10, tasks, gating=method, ssl_ratio=1.0)
+        # Small steps: rounding differs between one and two devices, and large ones would amplify it.
+        optimizer = gssl.SGD(1e-3, momentum=0.9, weight_decay=2e-4)
+        model.compile(optimizer=optimizer, loss=gssl.LDAMLoss(data.class_counts), metrics=["accuracy"])
+    # 369 images: the last batch has 49, which two devices cannot share equally.
+    history = model.fit(
+        data.train(64, tasks, 0),
+        epochs=2,
+        callbacks=[gssl.DeferredReweighting(data.class_counts, 1)],
+        validation_data=data.test(),
+        verbose=0,
+    ).history
+    weights = {f"weight{index}": weight for index, weight in enumerate(model.get_weights())}
+    np.savez(file, **weights, **{f"history_{name}": values for name, values in history.items()})
+
+
+def main(method, folder):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    if method == "ssp":  # the whole run, through the settings
+        settings = TrainingSettings(**METHODS["ssp"], backbone="resnet8", epochs=1, batch_size=64, devices=2)
+        train(settings, gssl.data.digits_lt(0.05), RunFolder(f"{folder}/run"))
+        return
+    for devices in (1, 2):
+        fit(devices, method, f"{folder}/{devices}.npz")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
