@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_gssl" / "__init__.py").read_text()).group(1)
 
 EXPORT = ["onnx>=1.16", "tf2onnx>=1.17", "onnxruntime>=1.18"]
+EXPLAIN = ["tf-keras-vis>=0.8.7"]
 SWEEP = ["ray>=2.40"]
 TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "ruff", "mypy"]
 
@@ -28,6 +29,7 @@ setup(
         "keras>=3.10",
         "matplotlib>=3.8",
         "numpy",
+        "pillow>=10",
         "scikit-learn",
         "tensorboard",
         "tensorflow-datasets>=4.9.7",
@@ -36,10 +38,11 @@ setup(
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.18"],
+        "explain": EXPLAIN,
         "export": EXPORT,
         "sweep": SWEEP,
         "benchmarks": ["torch==2.13.0"],
-        "test": [*EXPORT, *SWEEP, *TEST],
+        "test": [*EXPLAIN, *EXPORT, *SWEEP, *TEST],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

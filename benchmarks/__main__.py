@@ -1,7 +1,8 @@
-"""Measure training, evaluation and the input pipeline, ours beside PyTorch, in interleaved rounds.
+"""Measure training, evaluation, the input pipeline and inference, ours beside PyTorch, in interleaved rounds.
 
-python -m benchmarks                                # about 20 minutes on two cores; writes benchmarks/results/cpu.json
+python -m benchmarks                                # about 25 minutes on two cores; writes benchmarks/results/cpu.json
 python -m benchmarks --variants train_float32 torch_float32 --rounds 3
+python -m benchmarks --readme README.md             # also puts the figures into the README
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.variants import STEPS, VARIANTS
+from benchmarks.report import write_into
+from benchmarks.variants import FIRST_STEP, GROUPS, STEPS, VARIANTS
 
 RESULTS = Path(__file__).parent / "results"
 TORCH_ON_CPU = ("torch_float32", "torch_float32_channels_last", "torch_bfloat16_channels_last")
@@ -26,17 +29,20 @@ RATIOS: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "train_float32_vs_torch_float32": ("train_float32", "torch_float32"),
     "train_bfloat16_vs_torch_float32": ("train_bfloat16", "torch_float32"),
     "train_bfloat16_vs_torch_best": ("train_bfloat16", TORCH_ON_CPU),
+    "fused_vs_stock_norm": ("train_float32", "train_float32_stock_norm"),
     "gated_vs_plain_step_time": ("train_float32_plain_ldam", "train_float32"),
     "fit_vs_bare_steps_time": ("bare_steps_float32", "train_float32"),
     "pipeline_vs_training": ("pipeline", ("train_float32", "train_bfloat16")),
     "evaluate_vs_torch": ("evaluate_float32", "torch_evaluate_float32"),
+    "onnx_vs_keras_batch_1": ("onnx_batch_1", "keras_batch_1"),
+    "onnx_vs_keras_batch_256": ("onnx_batch_256", "keras_batch_256"),
 }
 
 
 class Worker:
     """A variant in a process of its own; see `benchmarks.worker`."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, steps: int = STEPS):
         self.name = name
         start = time.perf_counter()
         self._process = subprocess.Popen(
@@ -44,7 +50,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "BENCHMARK_STEPS": str(steps)},
         )
         self._answer()
         self.first_round_after = time.perf_counter() - start
@@ -73,6 +79,31 @@ class Worker:
         return json.loads(line)
 
 
+def measure_group(names: Sequence[str], rounds: int) -> list[Worker]:
+    """The variants of a group, each in its process, in turn, round after round."""
+    workers = []
+    for name in names:
+        workers.append(Worker(name))
+        print(f"   {name}: ready after {workers[-1].first_round_after:.1f} s", flush=True)
+    for number in range(rounds):
+        shown = ", ".join(f"{worker.name} {worker.measure():.0f}" for worker in workers)
+        print(f"round {number + 1}, images/s: {shown}", flush=True)
+    for worker in workers:
+        worker.stop()
+    return workers
+
+
+def first_steps(names: Sequence[str], rounds: int) -> dict[str, list[float]]:
+    """Seconds from the start of a process to its first finished training step."""
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            worker = Worker(name, steps=1)
+            seconds[name].append(worker.first_round_after)
+            worker.stop()
+    return seconds
+
+
 def ratios(rounds: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
     """For each ratio whose variants were measured: its value in every round, and the median."""
     found = {}
@@ -89,10 +120,10 @@ def ratios(rounds: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
 
 
 def machine() -> dict[str, Any]:
+    from keras_gssl.evaluation import hardware
     from keras_gssl.precision import BFLOAT16_INSTRUCTIONS, cpu_flags
-    from keras_gssl.training import hardware
 
-    packages = ("keras_gssl", "tensorflow", "keras", "torch", "numpy")
+    packages = ("keras_gssl", "tensorflow", "keras", "torch", "onnxruntime", "numpy")
     installed = {each.metadata["Name"].lower().replace("-", "_") for each in importlib.metadata.distributions()}
     return {
         "hardware": hardware(),
@@ -108,46 +139,47 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--output", type=Path, default=None, help="default: benchmarks/results/cpu.json or gpu.json")
+    parser.add_argument("--readme", type=Path, default=None, help="also put the figures between the marks in this file")
     arguments = parser.parse_args()
 
     about = machine()
     print(f"{about['hardware']}; {arguments.rounds} rounds of {STEPS} steps", flush=True)
-    workers = []
-    for name in arguments.variants:
-        workers.append(Worker(name))
-        print(f"   {name}: ready after {workers[-1].first_round_after:.1f} s", flush=True)
-    for number in range(arguments.rounds):
-        shown = ", ".join(f"{worker.name} {worker.measure():.0f}" for worker in workers)
-        print(f"round {number + 1}, images/s: {shown}", flush=True)
-    for worker in workers:
-        worker.stop()
+    workers: list[Worker] = []
+    for group in GROUPS:
+        workers += measure_group([name for name in group if name in arguments.variants], arguments.rounds)
+    starts = first_steps([name for name in FIRST_STEP if name in arguments.variants], arguments.rounds)
 
-    measured = {
-        worker.name: {
-            "images_per_second_median": statistics.median(worker.rounds),
-            "images_per_second_rounds": worker.rounds,
-            "peak_memory_mib": worker.peak_mib,
-            "seconds_from_process_start_to_first_round": worker.first_round_after,
-        }
-        for worker in workers
-    }
     results = {
         **about,
         "steps_per_round": STEPS,
         "ratios": ratios({worker.name: worker.rounds for worker in workers}),
-        "measured": measured,
+        "measured": {
+            worker.name: {
+                "images_per_second_median": statistics.median(worker.rounds),
+                "images_per_second_rounds": worker.rounds,
+                "peak_memory_mib": worker.peak_mib,
+            }
+            for worker in workers
+        },
+        "seconds_to_first_step": {
+            name: {"median": statistics.median(seconds), "rounds": seconds} for name, seconds in starts.items()
+        },
     }
     kind = "gpu" if "GPU" in about["hardware"] or "NVIDIA" in about["hardware"] else "cpu"
     output = arguments.output or RESULTS / f"{kind}.json"
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=2) + "\n")
     print()
-    for name, entry in measured.items():
+    for name, entry in results["measured"].items():
         print(f"{name:<34}{entry['images_per_second_median']:>10.0f} images/s{entry['peak_memory_mib']:>8.0f} MiB")
+    for name, start in results["seconds_to_first_step"].items():
+        print(f"{name:<34}{start['median']:>10.1f} s from process start to the first finished step")
     for name, ratio in results["ratios"].items():
         spread = f"{min(ratio['rounds']):.2f} to {max(ratio['rounds']):.2f}"
         print(f"{name:<34}{ratio['median']:>10.2f}   ({spread})")
     print(f"Written to {output}")
+    if arguments.readme:
+        write_into(arguments.readme, RESULTS)
 
 
 if __name__ == "__main__":

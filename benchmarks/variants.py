@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.inference import FORMATS, IMAGES, inference
+
 BATCH = 128
 STEPS = int(os.environ.get("BENCHMARK_STEPS", "40"))
 COUNT = STEPS * BATCH
@@ -141,7 +143,7 @@ def torch_peer(bfloat16: bool = False, channels_last: bool = False, evaluating: 
 
 
 #: Name: (function, arguments, images per round).
-VARIANTS: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
+TRAINING: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
     "train_float32": (fit, {}, COUNT),
     "train_bfloat16": (fit, {"precision": "mixed_bfloat16"}, COUNT),
     "train_float32_stock_norm": (fit, {"stock_norm": True}, COUNT),
@@ -155,3 +157,12 @@ VARIANTS: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
     "evaluate_float32": (evaluate, {}, TEST_COUNT),
     "torch_evaluate_float32": (torch_peer, {"evaluating": True}, TEST_COUNT),
 }
+INFERENCE: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
+    f"{kind}_batch_{batch}": (inference, {"kind": kind, "batch": batch}, count // batch * batch)
+    for batch, count in IMAGES.items()
+    for kind in FORMATS
+}
+VARIANTS = {**TRAINING, **INFERENCE}
+#: What is measured together; all processes of a group are alive at once.
+GROUPS = (tuple(TRAINING), tuple(INFERENCE))
+FIRST_STEP = ("train_float32", "train_bfloat16", "torch_float32")

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import keras
 
+from keras_gssl.applications import application, application_names
 from keras_gssl.layers import FusedBatchNormalization, OptionAShortcut, he_normal
 
 
-def make_backbone(name: str, input_shape: tuple[int, int, int]) -> keras.Model:
-    """A backbone by name: `resnet8`, `resnet14`, ..., `resnet32`, ... (CIFAR) or `resnet18_imagenet`, `resnet18_small`.
+def make_backbone(name: str, input_shape: tuple[int, int, int], weights: str | Path | None = None) -> keras.Model:
+    """A backbone by name.
+
+    Args:
+        name: `resnet8`, `resnet14`, ..., `resnet32`, ... (CIFAR), `resnet18_imagenet`, `resnet18_small`, or a network
+            of `keras.applications` such as `MobileNetV2`.
+        input_shape: `(height, width, channels)`, without the batch.
+        weights: File of weights to start from; for networks of `keras.applications` those without the top.
 
     Example:
 
@@ -19,20 +27,33 @@ def make_backbone(name: str, input_shape: tuple[int, int, int]) -> keras.Model:
     (None, 512)
     """
     check_backbone_name(name)
+    if weights is not None and not Path(weights).is_file():
+        raise ValueError(f"There is no file {weights} of weights for the backbone")
+    if name in application_names():
+        return application(name, input_shape, weights)
     if name.startswith("resnet18_"):
-        return resnet18(input_shape, name.removeprefix("resnet18_"))
-    return resnet_cifar(int(name.removeprefix("resnet")), input_shape)
+        backbone = resnet18(input_shape, name.removeprefix("resnet18_"))
+    else:
+        backbone = resnet_cifar(int(name.removeprefix("resnet")), input_shape)
+    if weights is not None:
+        try:
+            backbone.load_weights(weights)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{weights} does not hold the weights of the backbone {name} ({reason})") from error
+    return backbone
 
 
 def check_backbone_name(name: str) -> None:
     """Raise `ValueError` unless `make_backbone` knows the name."""
     cifar = re.fullmatch(r"resnet(\d+)", name)
-    if name not in ("resnet18_imagenet", "resnet18_small") and not (
+    if name not in ("resnet18_imagenet", "resnet18_small", *application_names()) and not (
         cifar and int(cifar[1]) >= 8 and (int(cifar[1]) - 2) % 6 == 0
     ):
         raise ValueError(
-            f"backbone must be resnet18_imagenet, resnet18_small or a CIFAR ResNet of 6n + 2 layers (resnet8, "
-            f"resnet14, resnet20, resnet32, resnet44, ...); received {name!r}"
+            f"backbone must be resnet18_imagenet, resnet18_small, a CIFAR ResNet of 6n + 2 layers (resnet8, "
+            f"resnet14, resnet20, resnet32, resnet44, ...) or a network of keras.applications (MobileNetV2, ...); "
+            f"received {name!r}"
         )
 
 

@@ -40,12 +40,14 @@ def flat_classifier(backbone: keras.Model, head: keras.layers.Layer, logit_scale
     return model
 
 
-def _as_stock_float32(layer: keras.layers.Layer) -> keras.layers.Layer:
+def _as_stock_float32(layer: keras.Operation) -> keras.Operation:
+    if not isinstance(layer, keras.layers.Layer):
+        return layer  # a bare operation, such as a flip: it has no weights and no precision of its own
     config = {**layer.get_config(), "dtype": "float32"}
     stock = keras.layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
     return stock.from_config(config)
 
 
-def _call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+def _call(layer: keras.Operation, *args: Any, **kwargs: Any) -> Any:
     # The shortcut's operations, traced one by one, are stock operations; the layer itself is not.
     return layer.call(*args) if isinstance(layer, OptionAShortcut) else layer(*args, **kwargs)

@@ -8,37 +8,158 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_gssl.errors import UserError
-from keras_gssl.export import INPUT_TYPES, Deployable, ExportError, load_deployable, to_onnx, to_saved_model
+import numpy as np
 
-EXPORTERS = {"onnx": to_onnx, "saved_model": to_saved_model}
+from keras_gssl.data import ImageData, image_folder
+from keras_gssl.errors import UserError
+from keras_gssl.export import (
+    INPUT_TYPES,
+    Deployable,
+    ExportError,
+    TestImages,
+    load_deployable,
+    to_litert,
+    to_onnx,
+    to_saved_model,
+)
+from keras_gssl.export.check import as_input, latency
+from keras_gssl.exported import open_exported
+from keras_gssl.run_folder import RunFolder, reload_data
+
+CALIBRATION_IMAGES = 256
 
 
 def main(kind: str, description: str, argv: Sequence[str] | None = None) -> int:
-    """Export and say what was written. Returns the exit code: 2 for a user's mistake, 1 for a failed check."""
-    arguments = _parser(description).parse_args(argv)
+    """Export and say what was written. Returns the exit code: 2 for a user's mistake, 1 for a failed check.
+
+    Args:
+        kind: `"onnx"`, `"saved_model"` or `"litert"`.
+        description: For `--help`.
+        argv: Command line.
+    """
+    arguments = _parser(kind, description).parse_args(argv)
     try:
         model = _with_normalisation(load_deployable(arguments.source), arguments)
-        path = EXPORTERS[kind](model, arguments.output, arguments.input, arguments.probabilities)
+        data, reason = _find_data(model, arguments)
+        test = None
+        if data is not None:
+            test = TestImages(np.asarray(data.test_images), data.test_labels, arguments.max_drop)
+        path = _export(kind, model, arguments, data, test)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, ExportError) else 2
+    _describe(path, model, arguments)
+    if test is not None and test.measured:
+        before, after = test.measured
+        print(f"  accuracy {after:.2f} % on {len(test.labels):,} test images, Keras {before:.2f} %")
+    else:
+        print(f"  accuracy not measured: {reason}")
+    image = np.zeros((1, *model.classifier.input_shape[1:]), "uint8")
+    milliseconds = latency(open_exported(path).run, as_input(model, image, arguments.input))
+    print(f"  latency  {milliseconds:.2f} ms for one image on this machine's CPU, median of 50")
+    return 0
+
+
+def _export(
+    kind: str, model: Deployable, arguments: argparse.Namespace, data: ImageData | None, test: TestImages | None
+) -> Path:
+    if kind == "saved_model":
+        return to_saved_model(model, arguments.output, arguments.input, arguments.probabilities, test)
+    calibration = _calibration_images(data) if arguments.int8 and data is not None else None
+    export = to_onnx if kind == "onnx" else to_litert
+    return export(model, arguments.output, arguments.input, arguments.probabilities, calibration, test)
+
+
+def _find_data(model: Deployable, arguments: argparse.Namespace) -> tuple[ImageData | None, str]:
+    """The images to test and calibrate with, or why there are none; a file in int8 is not made without."""
+    source, int8 = Path(arguments.source), getattr(arguments, "int8", False)
+    folder = RunFolder(source if source.is_dir() else source.parent)
+    try:
+        if arguments.pictures:
+            return _pictures(model, arguments.pictures), ""
+        if folder.data.exists():
+            return reload_data(folder, arguments.data_dir), ""
+        reason = f"{source} is not in a run's folder: give --pictures DIR to measure it on pictures of yours."
+    except UserError as error:
+        if arguments.pictures or arguments.data_dir:
+            raise
+        reason = str(error)
+    if int8:
+        raise UserError(f"--int8 needs images to calibrate and to test with. {reason}")
+    return None, reason
+
+
+def _pictures(model: Deployable, source: Path) -> ImageData:
+    """Pictures of the user's, whose folders are named like the model's classes."""
+    data = image_folder(source, model.classifier.input_shape[1], held_out=0.5, fit=model.fit, cache="memory")
+    unknown = sorted(set(data.class_names) - set(model.class_names))
+    if model.class_names and unknown:
+        raise UserError(
+            f"{source} has the class {unknown[0]!r}, which the model does not know; it knows "
+            f"{', '.join(model.class_names[:10])}{', ...' if len(model.class_names) > 10 else ''}."
+        )
+    if not model.class_names:
+        return data
+    number = np.array([model.class_names.index(name) for name in data.class_names])
+    return dataclasses.replace(
+        data,
+        train_labels=number[data.train_labels],
+        test_labels=number[data.test_labels],
+        class_names=model.class_names,
+    )
+
+
+def _calibration_images(data: ImageData) -> np.ndarray:
+    """Training images of every class, as evenly as there are."""
+    order = np.random.default_rng(0).permutation(len(data.train_labels))
+    rank = np.zeros(len(order), int)
+    seen: dict[int, int] = {}
+    for position in order:
+        label = int(data.train_labels[position])
+        rank[position] = seen[label] = seen.get(label, 0) + 1
+    chosen = np.argsort(rank, kind="stable")[:CALIBRATION_IMAGES]
+    return np.asarray(data.train_images[np.sort(chosen)])
+
+
+def _describe(path: Path, model: Deployable, arguments: argparse.Namespace) -> None:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     pixels = "normalised pixels" if model.mean is None else "pixels 0-255"
     compared = "random and real images" if len(model.samples) else "random images (no real ones came with the model)"
     print(f"{path}: {sum(file.stat().st_size for file in files) / 2**20:.2f} MiB")
     print(f"  input  image         {arguments.input}, {pixels}, shape (batch, {_shape(model)})")
     print(f"  output {'probabilities' if arguments.probabilities else 'logits       '} {_classes(model)}")
-    print(f"  equal to Keras on {compared}, batch 1 and 7")
-    return 0
+    if getattr(arguments, "int8", False):
+        print(f"  weights and activations in int8, calibrated on up to {CALIBRATION_IMAGES} training images")
+    else:
+        print(f"  equal to Keras on {compared}, batch 1 and 7")
 
 
-def _parser(description: str) -> argparse.ArgumentParser:
+def _parser(kind: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", metavar="RUN_OR_MODEL", help="a run folder, or a .keras file")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="what to write")
     parser.add_argument("--input", choices=INPUT_TYPES, default="uint8", help="type of the pixels (default: uint8)")
     parser.add_argument("--probabilities", action="store_true", help="give probabilities instead of logits")
+    if kind != "saved_model":
+        parser.add_argument(
+            "--int8", action="store_true", help="compute in int8: smaller and faster, calibrated on training images"
+        )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        default=1.0,
+        metavar="POINTS",
+        help="by how much the accuracy on the test images may fall; beyond that no file is kept (default: 1)",
+    )
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="where the run's data set is now, if not where it was or TFDS_DATA_DIR says"
+    )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="test and calibrate with these pictures, one sub-folder per class, instead of the run's data",
+    )
     parser.add_argument(
         "--no-normalisation", action="store_true", help="leave the normalisation out: the caller does it (float32 only)"
     )

@@ -1,13 +1,15 @@
-"""Import TensorFlow without the notices that it prints on stderr before its log level can take effect.
+"""Keep TensorFlow's notices off stderr where no log level can: when it is imported, and when it converts models.
 
-Only the known ones are held back; anything else that is printed during the import still appears.
+Only the known ones are held back; anything else that is printed meanwhile still appears.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 
 HELD_BACK = (
     "All log messages before absl::InitializeLog()",
@@ -16,26 +18,34 @@ HELD_BACK = (
     "This TensorFlow binary is optimized to use available CPU instructions",
     "To enable the following instructions",
     "TF-TRT Warning: Could not find TensorRT",
+    # From the LiteRT converter.
+    "Ignored output_format.",
+    "Ignored drop_control_dependency.",
+    "fully_quantize: ",
+    "Skipping runtime version metadata in the model.",
 )
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow, passing on what it prints except the notices above."""
-    if "tensorflow" in sys.modules:
-        return
+    """Import TensorFlow without its notices."""
+    if "tensorflow" not in sys.modules:
+        with held_back():
+            import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold back the notices above; everything else that is printed meanwhile appears at the end."""
     # The notices come from C++ and go to the file descriptor, past sys.stderr.
     try:
         stderr = os.dup(2)
     except OSError:  # no stderr, so nothing to keep clean
-        stderr = None
-    if stderr is None:
-        import tensorflow
-
+        yield
         return
     with tempfile.TemporaryFile() as printed:
         os.dup2(printed.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_gssl import data as data_sets
 from keras_gssl.data import ImageData
 from keras_gssl.errors import UserError
 
@@ -31,6 +32,10 @@ class RunFolder:
     best.keras       the model of the best epoch on the test set
     classifier.keras the last model without pretext heads, stock Keras layers only
     metrics.json     final metrics, last and best epoch apart
+    predictions.npz  logits and features of the test images after the last epoch, and the most confident mistakes
+    pictures.csv     of one's own pictures: every file with its class, and whether it was held out
+    report.html      the run as one page
+    model_card.md    what the classifier is, what it was trained on, how good it is
     tensorboard/     logs
     """
 
@@ -44,6 +49,10 @@ class RunFolder:
         self.best = self.path / "best.keras"
         self.classifier = self.path / "classifier.keras"
         self.metrics = self.path / "metrics.json"
+        self.predictions = self.path / "predictions.npz"
+        self.pictures = self.path / "pictures.csv"
+        self.report = self.path / "report.html"
+        self.model_card = self.path / "model_card.md"
         self.tensorboard = self.path / "tensorboard"
 
     @classmethod
@@ -72,14 +81,17 @@ class RunFolder:
             return cls(taken[-1])
         return cls(path)
 
-    def start(self, settings: Mapping[str, Any], data: ImageData) -> None:
-        """Write what is known before the first epoch."""
+    def make(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
                 f"Cannot make the run folder {self.path}: {error.strerror}. Choose another --run-dir."
             ) from error
+
+    def start(self, settings: Mapping[str, Any], data: ImageData) -> None:
+        """Write what is known before the first epoch."""
+        self.make()
         write_json(self.data, describe(data))
         np.savez(self.samples, images=data.test_images[:SAMPLE_COUNT], labels=data.test_labels[:SAMPLE_COUNT])
         write_json(self.settings, settings)  # last: its presence marks a run that can be resumed
@@ -130,6 +142,28 @@ class EpochWriter(keras.callbacks.Callback):
         (self.folder.path / f"checkpoint-{epoch:04d}.keras").unlink(missing_ok=True)
 
 
+def reload_data(folder: RunFolder, data_dir: str | None = None) -> ImageData:
+    """The data set that a run was made with.
+
+    Args:
+        folder: The run.
+        data_dir: Where the data set is now, if not where its own default says.
+
+    Raises:
+        UserError: The run was made with arrays, which are not kept.
+    """
+    source = dict(read_json(folder.data).get("source") or {})
+    if not source:
+        raise UserError(f"The data of the run in {folder.path} cannot be loaded again: it was given as arrays.")
+    function, head = source.pop("function"), source.pop("head", None)
+    if function == "image_folder":
+        source["source"] = folder.pictures
+    elif data_dir is not None:
+        source["data_dir"] = data_dir
+    loaded: ImageData = getattr(data_sets, function)(**source)
+    return loaded.head(*head) if head else loaded
+
+
 def describe(data: ImageData) -> dict[str, Any]:
     """What a user of the classifier has to know about the data it was trained on."""
     return {
@@ -141,6 +175,7 @@ def describe(data: ImageData) -> dict[str, Any]:
         "std": list(data.std),
         "subset_sha256": data.subset_hash,
         "test_images": len(data.test_labels),
+        "source": data.source,
     }
 
 

@@ -29,9 +29,12 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def setting(default: Any, help: str, choices: tuple[Any, ...] | None = None) -> Any:
-    """A dataclass field with the help text and choices that the command line shows."""
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+def setting(default: Any, help: str, choices: tuple[Any, ...] | None = None, positional: str | None = None) -> Any:
+    """A dataclass field with the help text and choices that the command line shows.
+
+    `positional` is what it calls a setting that is given without an option's name.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "positional": positional})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +53,10 @@ class TrainingSettings:
         "none", "predict class and rotation of whole images jointly, with self-distillation", ("none", "sla-sd")
     )
     backbone: str = setting(
-        "resnet32", "network: resnet8, resnet14, ..., resnet32, ... or resnet18_imagenet, resnet18_small"
+        "resnet32",
+        "network: resnet8, ..., resnet32, ..., resnet18_imagenet, resnet18_small, MobileNetV2, ResNet50, ...",
     )
+    backbone_weights: str | None = setting(None, "file of weights that the backbone starts from, without its top")
     epochs: int = setting(200, "passes over the training images")
     batch_size: int = setting(128, "images per step")
     learning_rate: float = setting(0.1, "learning rate after the warm-up")

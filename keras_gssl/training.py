@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-import keras_gssl
+from keras_gssl.applications import application_names, pixel_scale
 from keras_gssl.backbones import make_backbone
 from keras_gssl.baselines import RotationPrediction, SLASDModel, rotation_model, transfer_backbone
 from keras_gssl.data import ImageData, TrainingSet
 from keras_gssl.errors import UserError
+from keras_gssl.evaluation import evaluate
 from keras_gssl.losses import LDAMLoss
-from keras_gssl.metrics import evaluate_logits
 from keras_gssl.model import GatedSSLModel
 from keras_gssl.optimizers import SGD
-from keras_gssl.precision import precision_scope, resolve_precision
+from keras_gssl.precision import precision_scope
 from keras_gssl.progress import EpochReport
 from keras_gssl.replicas import strategy_for
-from keras_gssl.run_folder import EpochWriter, RunFolder, finish, save_model, write_json
+from keras_gssl.run_folder import EpochWriter, RunFolder, finish
 from keras_gssl.schedules import DeferredReweighting, StepSchedule
 from keras_gssl.settings import TrainingSettings
 from keras_gssl.supervised import SupervisedModel
@@ -34,7 +32,7 @@ from keras_gssl.supervised import SupervisedModel
 def build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
     """The compiled model of these settings, with initial weights drawn from `settings.seed`."""
     keras.utils.set_random_seed(settings.seed)
-    backbone = make_backbone(settings.backbone, data.image_shape)
+    backbone = backbone_of(settings, data)
     heads = "cosine" if settings.loss == "ldam" else "dense"
     model: SupervisedModel
     if settings.label_augmentation == "sla-sd":
@@ -52,6 +50,21 @@ def build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
         steps_per_execution=steps_per_execution(settings, data),
     )
     return model
+
+
+def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:
+    try:
+        return make_backbone(settings.backbone, data.image_shape, settings.backbone_weights)
+    except ValueError as error:  # such as images that are too small for it
+        raise UserError(f"{str(error).splitlines()[0]} (--backbone, --backbone-weights)") from error
+
+
+def scaled_for(backbone: str, data: ImageData) -> ImageData:
+    """The data with the mean and standard deviation that a network of `keras.applications` expects."""
+    if backbone not in application_names():
+        return data
+    mean, std, _ = pixel_scale(backbone)
+    return dataclasses.replace(data, mean=mean, std=std)
 
 
 def steps_per_execution(settings: TrainingSettings, data: ImageData) -> int:
@@ -84,6 +97,7 @@ def train(
         settings.effective().check_batches(len(data.train_labels))
     except ValueError as error:  # before the folder is made: a corrected call can use it
         raise UserError(str(error)) from error
+    data = scaled_for(settings.effective().backbone, data)
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
     if not resume:
         folder.start(settings.to_json(), data)
@@ -130,7 +144,7 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
         print(f"Resuming the pretraining after {finished} of {settings.epochs} epochs.")
     else:
         keras.utils.set_random_seed(settings.seed)
-        model = rotation_model(make_backbone(settings.backbone, data.image_shape), make_optimizer(settings))
+        model = rotation_model(backbone_of(settings, data), make_optimizer(settings))
     if finished < settings.epochs:
         print("Pretraining: tell the rotation of whole images, without class labels.")
         batches = RotationPrediction(data, settings.batch_size, settings.seed)
@@ -188,62 +202,3 @@ class EpochTimer(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
             logs["seconds"] = time.monotonic() - self._start
-
-
-def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData, folder: RunFolder) -> dict[str, Any]:
-    """Metrics of the last and of the best epoch; writes the classifier and `metrics.json`."""
-    rows = folder.read_history(settings.epochs)
-    classifier = model.classifier()
-    save_model(classifier, folder.classifier)
-    evaluated = [row for row in rows if row.get("val_accuracy")]
-    best = max(evaluated, key=lambda row: float(row["val_accuracy"]), default=rows[-1])
-    drops, reweight_epoch = settings.milestones()
-    pretraining = RunFolder(folder.path / "pretraining").read_history()
-    results = {
-        "last_epoch": {"epoch": int(rows[-1]["epoch"]), **test_metrics(classifier, data)},
-        "best_epoch": {
-            "epoch": int(best["epoch"]),
-            "note": "chosen on the test set, as in the paper: optimistic",
-            **test_metrics(keras.models.load_model(folder.best).classifier(), data),
-        },
-        "method": settings.method,
-        "settings": settings.to_json(),
-        "full_length": settings.epochs >= settings.full_epochs and not settings.quick,
-        "milestones": {"learning_rate_drops": list(drops), "reweighting": reweight_epoch},
-        "data": {"name": data.name, "class_counts": data.class_counts, "subset_sha256": data.subset_hash},
-        "wall_time_seconds": round(sum(float(row["seconds"]) for row in (*rows, *pretraining)), 1),
-        "versions": {
-            "keras_gssl": keras_gssl.__version__,
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "python": platform.python_version(),
-        },
-        "precision": resolve_precision(settings.precision),
-        "hardware": hardware(),
-    }
-    write_json(folder.metrics, results)
-    return results
-
-
-def test_metrics(classifier: keras.Model, data: ImageData) -> dict[str, Any]:
-    """Metrics of a classifier on all test images."""
-    signature = [tf.TensorSpec((None, *data.image_shape), tf.float32)]
-    predict = tf.function(lambda images: classifier(images, training=False), input_signature=signature)
-    logits = np.concatenate([predict(images).numpy() for images, _ in data.test()])
-    return evaluate_logits(data.test_labels, logits, data.class_counts)
-
-
-def hardware() -> str:
-    """The devices TensorFlow computes on, as text."""
-    gpus = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = names[0] if names else model
-    return ", ".join([*gpus, f"{os.cpu_count()} CPU cores ({model})"])

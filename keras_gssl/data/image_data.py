@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +30,8 @@ class ImageData:
         horizontal_flip: Whether training images are mirrored at random.
         indices: Which images of the original training set these are, if they are a subset.
         name: For reports.
+        source: Name and arguments of the function of `keras_gssl.data` that gives the same data again; None if there is
+            none, as for arrays.
     """
 
     train_images: np.ndarray | ImageFiles
@@ -42,6 +45,7 @@ class ImageData:
     horizontal_flip: bool = True
     indices: np.ndarray | None = None
     name: str = "images"
+    source: Mapping[str, Any] | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -90,6 +94,7 @@ class ImageData:
             test_images=self.test_images[:test_count],
             test_labels=self.test_labels[:test_count],
             indices=kept if self.indices is None else self.indices[kept],
+            source=self.source and {**self.source, "head": [train_count, test_count]},
         )
 
 

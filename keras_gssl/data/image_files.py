@@ -93,7 +93,7 @@ class ImageFiles:
 
 def image_reader(images: np.ndarray | ImageFiles) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function from a batch of indices to their images, wherever they are kept."""
-    if isinstance(images, ImageFiles):
+    if not isinstance(images, np.ndarray):
         return images.reader()
     # On the CPU, and captured rather than embedded: the images are held once, wherever training runs.
     with tf.device("CPU:0"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import urllib.error
 import urllib.request
@@ -60,6 +61,7 @@ def _cifar_lt(dataset: str, max_count: int, imbalance_ratio: float, imbalance: s
         std=CIFAR_STD,
         indices=indices,
         name=f"{dataset}-lt ({imbalance}, {imbalance_ratio:g})",
+        source={"function": f"{dataset}_lt", "imbalance_ratio": imbalance_ratio, "imbalance": imbalance},
     )
 
 
@@ -130,7 +132,7 @@ def digits_lt(imbalance_ratio: float = 0.02, seed: int = 0) -> ImageData:
         is_train[np.flatnonzero(labels == index)[:110]] = True
     counts = long_tail_counts(10, 110, imbalance_ratio)
     kept = np.flatnonzero(is_train)[long_tail_indices(labels[is_train], counts)]
-    return from_arrays(
+    data = from_arrays(
         pictures[kept],
         labels[kept],
         pictures[~is_train],
@@ -140,6 +142,8 @@ def digits_lt(imbalance_ratio: float = 0.02, seed: int = 0) -> ImageData:
         horizontal_flip=False,  # a mirrored digit is another sign
         name=f"digits-lt (exp, {imbalance_ratio:g})",
     )
+    source = {"function": "digits_lt", "imbalance_ratio": imbalance_ratio, "seed": seed}
+    return dataclasses.replace(data, source=source)
 
 
 def _colour(ink: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -70,6 +70,7 @@ def tiny_imagenet(data_dir: str | Path, cache: str = "auto") -> ImageData:
         mean=MEAN,
         std=STD,
         name="tiny-imagenet",
+        source={"function": "tiny_imagenet", "data_dir": str(folder.resolve()), "cache": cache},
     )
 
 

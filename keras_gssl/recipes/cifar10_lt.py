@@ -25,7 +25,7 @@ NAME = "cifar10_lt"
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     settings = parse(CifarSettings, NAME, __doc__, argv)
     return run_experiment(
-        NAME, lambda: cifar10_lt(settings.imbalance_ratio, settings.imbalance, settings.data_dir), settings
+        NAME, lambda _: cifar10_lt(settings.imbalance_ratio, settings.imbalance, settings.data_dir), settings
     )
 
 

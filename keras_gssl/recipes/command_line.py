@@ -83,6 +83,9 @@ def make_parser(settings_class: type[TrainingSettings], name: str, description: 
 def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], kind: Any) -> None:
     option = "--" + field.name.replace("_", "-")
     help_text = field.metadata["help"].replace("%", "%%")
+    if field.metadata["positional"]:
+        parser.add_argument(field.name, nargs="?", metavar=field.metadata["positional"], help=help_text)
+        return
     if kind is bool:
         parser.add_argument(option, action=argparse.BooleanOptionalAction, help=help_text)
         return

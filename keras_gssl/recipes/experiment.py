@@ -16,11 +16,11 @@ from keras_gssl.settings import TrainingSettings
 from keras_gssl.training import train
 
 
-def run_experiment(name: str, load: Callable[[], ImageData], settings: TrainingSettings) -> dict[str, Any]:
-    """Train on the data set that `load` gives, print and write the results."""
+def run_experiment(name: str, load: Callable[[RunFolder], ImageData], settings: TrainingSettings) -> dict[str, Any]:
+    """Train on the data set that `load` gives for a run folder, print and write the results."""
     folder = RunFolder.choose(name, settings.run_dir, settings.resume)
     try:
-        data = load()
+        data = load(folder)
     except ValueError as error:  # a ratio that leaves a class without images
         raise UserError(str(error)) from error
     if settings.quick:

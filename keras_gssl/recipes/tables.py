@@ -123,14 +123,15 @@ def _report(table: Table, ledger: Ledger, arguments: argparse.Namespace) -> None
         print(f"Written into {arguments.readme}")
 
 
-def write_between_marks(path: Path, text: str) -> None:
-    """Replace what is between the marks in a file."""
+def write_between_marks(path: Path, text: str, marks: tuple[str, str] = MARKERS) -> None:
+    """Replace what is between two marks in a file."""
+    first, last = marks
     content = path.read_text()
-    if any(content.count(mark) != 1 for mark in MARKERS):
-        raise UserError(f"{path} must hold the lines {MARKERS[0]!r} and {MARKERS[1]!r} once each.")
-    before, _, rest = content.partition(MARKERS[0])
-    _, _, after = rest.partition(MARKERS[1])
-    path.write_text(f"{before}{MARKERS[0]}\n{text}{MARKERS[1]}{after}")
+    if any(content.count(mark) != 1 for mark in marks):
+        raise UserError(f"{path} must hold the lines {first!r} and {last!r} once each.")
+    before, _, rest = content.partition(first)
+    _, _, after = rest.partition(last)
+    path.write_text(f"{before}{first}\n{text}{last}{after}")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     data_dir = settings.data_dir
     if data_dir is None:
         raise UserError("--data-dir is needed: the folder tiny-imagenet-200 as its archive unpacks (see --help).")
-    return run_experiment(NAME, lambda: tiny_imagenet(data_dir, "disk" if settings.quick else settings.cache), settings)
+    return run_experiment(
+        NAME, lambda _: tiny_imagenet(data_dir, "disk" if settings.quick else settings.cache), settings
+    )
 
 
 if __name__ == "__main__":

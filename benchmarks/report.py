@@ -1,0 +1,79 @@
+"""The performance section of the README, from the files in benchmarks/results."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+MARKERS = ("<!-- performance: made by `make benchmark` -->", "<!-- end of performance -->")
+#: Ratio: (what it says, what was aimed at).
+MEANINGS = {
+    "train_float32_vs_torch_float32": ("training, ours over eager PyTorch, both float32", "at least 1.25"),
+    "train_bfloat16_vs_torch_float32": ("training, ours in bfloat16 over eager PyTorch in float32", "at least 1.8"),
+    "train_bfloat16_vs_torch_best": ("training, ours in bfloat16 over PyTorch's own best setting", "at least 1.0"),
+    "fused_vs_stock_norm": ("training, fused over Keras' own batch norm", ""),
+    "gated_vs_plain_step_time": ("time of training with three tasks and gate over plain LDAM", "at most 1.05"),
+    "fit_vs_bare_steps_time": ("time of an epoch in `fit` over its steps run bare", "at most 1.05"),
+    "pipeline_vs_training": ("input pipeline alone over what training consumes", "at least 30"),
+    "evaluate_vs_torch": ("evaluation of 10,000 images, ours over PyTorch", "at least 1.0"),
+    "onnx_vs_keras_batch_1": ("inference one by one, ONNX over Keras", ""),
+    "onnx_vs_keras_batch_256": ("inference in batches of 256, ONNX over Keras", ""),
+}
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """One machine's figures as tables."""
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if name != "keras_gssl")
+    features = ", ".join(results["bfloat16_instructions"])
+    rounds = len(next(iter(results["measured"].values()))["images_per_second_rounds"])
+    lines = [
+        f"{results['hardware']}{f' with {features}' if features else ''}; Python {results['python']}, {versions}. "
+        f"{rounds} rounds, the variants in turn; a training round is {results['steps_per_round']} steps of 128 images.",
+        "",
+        "| ratio | median | rounds | aim |",
+        "|---|---|---|---|",
+    ]
+    for name, ratio in results["ratios"].items():
+        meaning, aim = MEANINGS[name]
+        lines.append(f"| {meaning} | {ratio['median']:.2f} | {_range(ratio['rounds'])} | {aim} |")
+    lines += ["", "| measured | images/s, median | rounds | peak memory |", "|---|---|---|---|"]
+    for name, entry in results["measured"].items():
+        speeds = entry["images_per_second_rounds"]
+        memory = f"{entry['peak_memory_mib']:,.0f} MiB"
+        lines.append(f"| `{name}` | {statistics.median(speeds):,.0f} | {_range(speeds, 0)} | {memory} |")
+    lines += [
+        "",
+        "| from process start to the first finished training step | seconds, median | rounds |",
+        "|---|---|---|",
+    ]
+    for name, start in results["seconds_to_first_step"].items():
+        lines.append(f"| `{name}` | {start['median']:.1f} | {_range(start['rounds'], 1)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _range(values: list[float], digits: int = 2) -> str:
+    return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}"
+
+
+def write_into(readme: Path, folder: Path) -> None:
+    """Replace what is between the marks in a file by what the folder's results say."""
+    from keras_gssl.recipes.tables import write_between_marks
+
+    parts = [
+        markdown(json.loads(path.read_text())) for path in (folder / "cpu.json", folder / "gpu.json") if path.exists()
+    ]
+    if (folder / "growth.png").exists():
+        parts.append(
+            "How cost and memory grow (`python -m benchmarks.growth`):\n\n"
+            "![Cost per image and peak memory by image size, tasks, batch size and data set size]"
+            "(benchmarks/results/growth.png)\n"
+        )
+    write_between_marks(readme, "\n".join(parts), MARKERS)
+    print(f"Written into {readme}")
+
+
+if __name__ == "__main__":
+    write_into(Path(sys.argv[1]), Path(__file__).parent / "results")

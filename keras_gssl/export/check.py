@@ -1,0 +1,114 @@
+"""What a file has to pass before it is kept: the same outputs as Keras, and on test images the same accuracy."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_gssl.errors import UserError
+from keras_gssl.export.deployable import Deployable
+from keras_gssl.exported import Runner
+
+TOLERANCE = 1e-4
+
+
+class ExportError(UserError):
+    """The exported file does not do what the Keras model does; it was not kept."""
+
+
+@dataclasses.dataclass
+class TestImages:
+    __test__ = False  # to pytest, which would collect it
+
+    """What accuracy is measured on.
+
+    Attributes:
+        images: uint8, shape `(count, height, width, channels)`.
+        labels: Class of each.
+        max_drop: By how many points the accuracy of a file may be below Keras'.
+        measured: Accuracy of Keras and of the file, in percent, once a file has been checked.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    max_drop: float = 1.0
+    measured: tuple[float, float] | None = dataclasses.field(default=None, init=False)
+
+
+def compare(
+    model: Deployable,
+    expected: Callable[[tf.Tensor], tf.Tensor],
+    actual: Callable[[list[np.ndarray]], list[np.ndarray]],
+    input_type: str,
+    what: str,
+) -> None:
+    """Raise `ExportError` unless both give the same on random and, where there are any, real images.
+
+    Args:
+        model: The classifier, for its shape and samples.
+        expected: What Keras does, images to outputs.
+        actual: What the file does, for several batches.
+        input_type: Type of the images.
+        what: Name of the file's kind, for the message.
+    """
+    kinds = {
+        "random": np.random.default_rng(0).integers(0, 256, (8, *model.classifier.input_shape[1:])).astype("uint8")
+    }
+    if len(model.samples) >= 8:
+        kinds["real"] = model.samples[:8]
+    names, batches = [], []
+    for kind, images in kinds.items():
+        pixels = as_input(model, images, input_type)
+        batches += [pixels[:1], pixels[1:8]]
+        names += [f"{kind} images at batch 1", f"{kind} images at batch 7"]
+    for name, batch, got in zip(names, batches, actual(batches), strict=True):
+        wanted = expected(tf.constant(batch)).numpy()
+        difference = np.abs(got - wanted).max() / max(1.0, np.abs(wanted).max())
+        if not difference <= TOLERANCE:  # NaN fails too
+            raise ExportError(
+                f"The {what} differs from Keras by {difference:.2g} (relative) on {name}; at most {TOLERANCE:g} was "
+                f"expected. It was not kept."
+            )
+
+
+def as_input(model: Deployable, images: np.ndarray, input_type: str) -> np.ndarray:
+    """uint8 images as the exported file takes them; where the caller normalises, to -1..1."""
+    return images.astype(input_type) if model.mean is not None else (images / 127.5 - 1).astype(input_type)
+
+
+def compare_accuracy(
+    model: Deployable, expected: Runner, actual: Runner, input_type: str, test: TestImages, what: str
+) -> None:
+    """Measure the accuracy of Keras and of the file on test images; `ExportError` if it falls too far."""
+    before, after = (accuracy(run, as_input(model, test.images, input_type), test.labels) for run in (expected, actual))
+    test.measured = before, after
+    if before - after > test.max_drop:
+        raise ExportError(
+            f"The {what} reaches {after:.2f} % on {len(test.labels)} test images, Keras {before:.2f} %: it falls by "
+            f"{before - after:.2f} points, at most {test.max_drop:g} were allowed (--max-drop). It was not kept."
+        )
+
+
+def accuracy(run: Runner, images: np.ndarray, labels: np.ndarray, batch: int = 250) -> float:
+    """Top-1 accuracy in percent."""
+    hits = 0
+    for start in range(0, len(images), batch):
+        outputs = run(images[start : start + batch])
+        hits += int((np.asarray(outputs).argmax(axis=1) == labels[start : start + batch]).sum())
+    return 100 * hits / len(images)
+
+
+def latency(run: Runner, image: np.ndarray, repeats: int = 50) -> float:
+    """Milliseconds for one image, median; the first calls are not counted."""
+    seconds = []
+    for number in range(repeats + 5):
+        start = time.perf_counter()
+        run(image)
+        if number >= 5:
+            seconds.append(time.perf_counter() - start)
+    return 1000 * statistics.median(seconds)

@@ -1,0 +1,123 @@
+"""A classifier with what has to travel with it, wherever it comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_gssl.baselines  # noqa: F401 (so that every saved model can be loaded)
+from keras_gssl.data.pipeline import normalise
+from keras_gssl.errors import UserError
+from keras_gssl.exported import INPUT_NAME
+from keras_gssl.run_folder import RunFolder, read_json
+from keras_gssl.supervised import SupervisedModel
+
+INPUT_TYPES = ("uint8", "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Deployable:
+    """A classifier with what has to travel with it.
+
+    Attributes:
+        classifier: From normalised images to logits.
+        mean, std: Per channel, on the scale 0-1; None if images are not to be normalised.
+        class_names: One per class, or empty if unknown.
+        samples: A few real images, uint8, to compare on; may be empty.
+        fit: How pictures of other shapes are made square, `"crop"` or `"pad"`; see `keras_gssl.pictures.read_picture`.
+    """
+
+    classifier: keras.Model
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    class_names: tuple[str, ...] = ()
+    samples: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0,), "uint8"))
+    fit: str = "crop"
+
+    def function(self, input_type: str, probabilities: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+        """From images as the user has them to logits or probabilities."""
+        if input_type not in INPUT_TYPES:
+            raise UserError(f"The input must be uint8 or float32, received {input_type!r}.")
+        if self.mean is None and input_type == "uint8":
+            raise UserError(
+                "uint8 pixels need the normalisation inside the model, and its mean and standard deviation are not "
+                "known: give --mean and --std, or --input float32 for images normalised by the caller."
+            )
+
+        def serve(image: tf.Tensor) -> tf.Tensor:
+            logits = self.classifier(self.normalised(image), training=False)
+            return tf.nn.softmax(logits) if probabilities else logits
+
+        return serve
+
+    def normalised(self, images: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """Images as the classifier takes them, float32."""
+        if self.mean is None or self.std is None:
+            return tf.cast(images, tf.float32)
+        return normalise(tf.convert_to_tensor(images), self.mean, self.std)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """What the classifier says of images as the user has them."""
+        return self.classifier(self.normalised(images), training=False).numpy()
+
+    def metadata(self, input_type: str, probabilities: bool) -> dict[str, str]:
+        """What a user of the file has to know."""
+        inside = self.mean is not None
+        return {
+            "class_names": json.dumps(list(self.class_names)),
+            "input": f"{input_type} RGB image, shape (batch, height, width, channels), "
+            + ("pixel values 0-255" if inside else "normalised by the caller"),
+            "normalisation": json.dumps({"inside": inside, "mean": self.mean, "std": self.std, "scale": "0-1"}),
+            "output": "probabilities" if probabilities else "logits",
+            "fit": self.fit,
+            "image_shape": json.dumps(list(self.classifier.input_shape[1:])),
+        }
+
+
+def load_deployable(source: str | os.PathLike[str]) -> Deployable:
+    """The classifier of a run folder, of a saved `SupervisedModel`, or a saved classifier (`.keras`).
+
+    Files inside a run folder bring its class names, normalisation and sample images along.
+    """
+    path = Path(source)
+    folder = RunFolder(path if path.is_dir() else path.parent)
+    file = folder.classifier if path.is_dir() else path
+    if not file.exists():
+        what = "a run folder without classifier.keras: has the run finished?" if path.is_dir() else "not there"
+        raise UserError(f"Cannot export {path}: it is {what}" + ("" if path.is_dir() else "."))
+    try:
+        model = keras.models.load_model(file)
+    except (ValueError, OSError, TypeError) as error:
+        raise UserError(f"Cannot export {file}: Keras cannot load it ({str(error).splitlines()[0]}).") from error
+    classifier = model.classifier() if isinstance(model, SupervisedModel) else model
+    if not folder.data.exists():
+        return Deployable(classifier)
+    data = read_json(folder.data)
+    samples = np.zeros((0,), "uint8")
+    if folder.samples.exists():
+        with np.load(folder.samples) as stored:
+            samples = stored["images"]
+    return Deployable(
+        classifier,
+        tuple(data["mean"]),
+        tuple(data["std"]),
+        tuple(data["class_names"]),
+        samples,
+        (data.get("source") or {}).get("fit", "crop"),
+    )
+
+
+def signature(model: Deployable, input_type: str) -> tf.TensorSpec:
+    """What the exported function takes: images of a free batch size."""
+    return tf.TensorSpec((None, *model.classifier.input_shape[1:]), input_type, name=INPUT_NAME)
+
+
+def output_name(probabilities: bool) -> str:
+    return "probabilities" if probabilities else "logits"

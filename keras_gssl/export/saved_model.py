@@ -1,0 +1,88 @@
+"""The classifier as a SavedModel, which TensorFlow alone can load."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gssl.errors import UserError
+from keras_gssl.export.check import ExportError, TestImages, compare, compare_accuracy
+from keras_gssl.export.deployable import Deployable, output_name, signature
+from keras_gssl.exported import INPUT_NAME, SAVED_MODEL_METADATA, saved_model_runner
+
+
+def to_saved_model(
+    model: Deployable | keras.Model,
+    path: str | os.PathLike[str],
+    input_type: str = "uint8",
+    probabilities: bool = False,
+    test: TestImages | None = None,
+) -> Path:
+    """Write a SavedModel whose `serving_default` takes `image` and gives `logits` (or `probabilities`).
+
+    It needs TensorFlow alone to load: it is compared with Keras in a process that imports nothing else. Arguments and
+    errors as for `to_onnx`; an existing SavedModel of that name is replaced.
+    """
+    model = model if isinstance(model, Deployable) else Deployable(model)
+    path, output = Path(path), output_name(probabilities)
+    if path.exists() and not (path / "saved_model.pb").exists():
+        raise UserError(f"{path} exists and is not a SavedModel: choose another name.")
+    serve = model.function(input_type, probabilities)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="partial-") as scratch:
+        partial = Path(scratch) / "model"
+        write_bare(model, serve, partial, input_type, output)
+        (partial / SAVED_MODEL_METADATA).parent.mkdir()
+        (partial / SAVED_MODEL_METADATA).write_text(
+            json.dumps(model.metadata(input_type, probabilities), indent=2) + "\n"
+        )
+        compare(model, serve, lambda batches: _run_elsewhere(partial, batches, output), input_type, "SavedModel")
+        if test is not None:
+            run = saved_model_runner(partial)
+            compare_accuracy(model, lambda images: serve(tf.constant(images)), run, input_type, test, "SavedModel")
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(partial, path)
+    return path
+
+
+def write_bare(
+    model: Deployable, serve: Callable[[tf.Tensor], tf.Tensor], path: Path, input_type: str, output: str
+) -> None:
+    """A SavedModel without metadata and unchecked."""
+    archive = keras.export.ExportArchive()
+    archive.track(model.classifier)
+    archive.add_endpoint("serve", lambda image: {output: serve(image)}, input_signature=[signature(model, input_type)])
+    archive.write_out(path, verbose=False)
+
+
+def _run_elsewhere(saved_model: Path, batches: list[np.ndarray], output: str) -> list[np.ndarray]:
+    """Run a SavedModel in a fresh process that imports TensorFlow and NumPy alone."""
+    with tempfile.TemporaryDirectory() as scratch:
+        np.savez(Path(scratch, "in.npz"), *batches)
+        code = (
+            "import sys, numpy as np, tensorflow as tf\n"
+            f"model = tf.saved_model.load({str(saved_model.resolve())!r}).signatures['serving_default']\n"
+            "batches = np.load('in.npz')\n"
+            f"np.savez('out.npz', *(model({INPUT_NAME}=tf.constant(batches[name]))[{output!r}].numpy() "
+            "for name in batches.files))\n"
+            "assert not any(name.startswith('keras_gssl') for name in sys.modules)\n"
+        )
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, cwd=scratch
+        )
+        if done.returncode:
+            raise ExportError(f"The SavedModel does not load by itself: {done.stderr.strip().splitlines()[-1]}")
+        with np.load(Path(scratch, "out.npz")) as results:
+            return [results[name] for name in results.files]

@@ -1,0 +1,62 @@
+"""Classify pictures with an exported file, one line each: .onnx, .tflite, SavedModel, .keras or a run folder.
+
+    python -m keras_gssl.predict classifier.onnx photo.jpg another.png
+
+With an ONNX file neither TensorFlow nor Keras is imported; onnxruntime, NumPy and Pillow are enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from keras_gssl.errors import UserError
+from keras_gssl.exported import Exported, open_exported
+from keras_gssl.pictures import PictureError, read_picture
+
+
+def classify(model: Exported, path: str, top: int = 3) -> list[tuple[str, float]]:
+    """The likeliest classes of a picture file and their probabilities, the likeliest first.
+
+    Raises:
+        UserError: The picture cannot be read.
+    """
+    try:
+        image = read_picture(path, model.side, model.fit)
+    except PictureError as error:
+        raise UserError(f"Cannot read the picture {path}: {error}.") from error
+    probabilities = model.probabilities(image)
+    names = model.class_names or [f"class {index}" for index in range(len(probabilities))]
+    return [(names[index], float(probabilities[index])) for index in (-probabilities).argsort(kind="stable")[:top]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 2 if the model or one of the pictures cannot be read; the others are classified."""
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_gssl.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", metavar="MODEL", help="an exported file, or a run folder")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
+    parser.add_argument("--top", type=int, default=3, help="how many classes are shown (default: 3)")
+    arguments = parser.parse_args(argv)
+    code = 0
+    try:
+        model = open_exported(arguments.model)
+        for path in arguments.images:
+            try:
+                (best, probability), *others = classify(model, path, max(1, arguments.top))
+            except UserError as error:
+                print(f"error: {error}", file=sys.stderr)
+                code = 2
+                continue
+            rest = ", ".join(f"{name} {100 * each:.1f} %" for name, each in others)
+            print(f"{path}: {best} {100 * probability:.1f} %" + (f"  ({rest})" if rest else ""), flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
