@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint tables benchmark clean
+.PHONY: quickstart test lint tables benchmark docs clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.quickstart
@@ -29,7 +29,12 @@ tables: $(VENV)/.installed
 # Training, evaluation and input pipeline beside the same method in PyTorch; leave the machine alone meanwhile.
 benchmark: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --readme README.md
+
+# The notebook from the tutorial, and the API reference from the docstrings into docs/api.
+docs: $(VENV)/.installed
+	$(BIN)/jupytext --quiet --to ipynb --output docs/tutorial.ipynb docs/tutorial.md
+	$(BIN)/pdoc --docformat google --output-directory docs/api keras_gssl
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

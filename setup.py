@@ -11,7 +11,8 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_gssl" / "__init__.py
 EXPORT = ["onnx>=1.16", "tf2onnx>=1.17", "onnxruntime>=1.18"]
 EXPLAIN = ["tf-keras-vis>=0.8.7"]
 SWEEP = ["ray>=2.40"]
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "ruff", "mypy"]
+DOCS = ["pdoc", "jupytext"]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "nbclient", "ipykernel", "ruff", "mypy"]
 
 setup(
     name="keras_gssl",
@@ -41,8 +42,9 @@ setup(
         "explain": EXPLAIN,
         "export": EXPORT,
         "sweep": SWEEP,
+        "docs": DOCS,
         "benchmarks": ["torch==2.13.0"],
-        "test": [*EXPLAIN, *EXPORT, *SWEEP, *TEST],
+        "test": [*EXPLAIN, *EXPORT, *SWEEP, *DOCS, *TEST],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from functools import cache, lru_cache
+import warnings
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from keras import ops
 
 
-@lru_cache(maxsize=1)
+@cache
 def application_names() -> tuple[str, ...]:
     """`"MobileNetV2"`, `"ResNet50"`, ...: all networks of `keras.applications`."""
     return tuple(sorted(name for name, value in vars(keras.applications).items() if inspect.isfunction(value)))
@@ -40,12 +41,26 @@ def application(name: str, input_shape: tuple[int, int, int], weights: str | Pat
     build = getattr(keras.applications, name)
     body = build(include_top=False, weights=None, input_tensor=pixels, input_shape=input_shape, pooling="avg")
     if weights is not None:
-        try:
-            body.load_weights(weights)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"{weights} does not hold the weights of {name} without its top ({reason})") from error
+        body.set_weights(_published(name, input_shape, weights))
     return keras.Model(image, body.output, name=name.lower())
+
+
+def _published(name: str, input_shape: tuple[int, int, int], weights: str | Path) -> list[np.ndarray]:
+    """The weights in a file, read into the network as Keras builds it: files name layers by their place in it."""
+    plain = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=input_shape, pooling="avg")
+    load_all_weights(plain, weights, f"{name} without its top")
+    return plain.get_weights()
+
+
+def load_all_weights(model: keras.Model, file: str | Path, what: str) -> None:
+    """Load weights from a file, or raise `ValueError` if some are missing there, of which Keras only warns."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(file)
+    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{file} does not hold the weights of {what} ({reason})") from error
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_gssl.applications import application, application_names
+from keras_gssl.applications import application, application_names, load_all_weights
 from keras_gssl.layers import FusedBatchNormalization, OptionAShortcut, he_normal
 
 
@@ -36,11 +36,7 @@ def make_backbone(name: str, input_shape: tuple[int, int, int], weights: str | P
     else:
         backbone = resnet_cifar(int(name.removeprefix("resnet")), input_shape)
     if weights is not None:
-        try:
-            backbone.load_weights(weights)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{weights} does not hold the weights of the backbone {name} ({reason})") from error
+        load_all_weights(backbone, weights, f"the backbone {name}")
     return backbone
 
 

@@ -151,7 +151,8 @@ def litert_runner(path: str | os.PathLike[str]) -> Runner:
     def run(images: np.ndarray) -> np.ndarray:
         if current != [len(images)]:
             interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], images.shape)
-            interpreter.allocate_tensors()
+            with held_back():
+                interpreter.allocate_tensors()
             current[:] = [len(images)]
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images)
         interpreter.invoke()

@@ -23,6 +23,7 @@ HELD_BACK = (
     "Ignored drop_control_dependency.",
     "fully_quantize: ",
     "Skipping runtime version metadata in the model.",
+    "Created TensorFlow Lite XNNPACK delegate for CPU.",
 )
 
 

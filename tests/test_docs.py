@@ -43,6 +43,26 @@ def test_readme_script_runs_as_printed(tmp_path):
     assert (tmp_path / "classifier.onnx").exists()
 
 
+def test_the_page_on_tasks_runs_as_printed(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/write_a_task.md").read_text(), re.DOTALL)
+    (tmp_path / "page.py").write_text("\n".join(blocks))
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "the blur head is right in" in done.stdout
+
+
+def test_the_notebook_is_the_tutorial_and_runs(tmp_path):
+    jupytext, nbclient = pytest.importorskip("jupytext"), pytest.importorskip("nbclient")
+    notebook = jupytext.read(ROOT / "docs/tutorial.ipynb")
+    tutorial = jupytext.read(ROOT / "docs/tutorial.md")
+    assert [cell.source for cell in notebook.cells] == [cell.source for cell in tutorial.cells], "run `make docs`"
+    client = nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute()
+    assert (tmp_path / "classifier-int8.onnx").stat().st_size < (tmp_path / "classifier.onnx").stat().st_size
+
+
 METHOD_ROW = "| `--method` |  | name of a method above, for the settings that make it |"
 
 

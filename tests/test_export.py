@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import keras_gssl as gssl
-from keras_gssl import export
 from keras_gssl.errors import UserError
+from keras_gssl.export import check
 from keras_gssl.export_command import main
 from keras_gssl.precision import precision_scope
 from keras_gssl.run_folder import RunFolder
@@ -77,7 +77,7 @@ def test_saved_model_values(tmp_path, run, small_data):
     assert json.loads(metadata["class_names"]) == ["red", "green", "blue"]
 
 
-@pytest.mark.parametrize("name", ["to_onnx", "to_saved_model"])
+@pytest.mark.parametrize("name", ["to_onnx", "to_saved_model", "to_litert"])
 def test_scripts_show_help(name, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", [name, "--help"])
     module = script(name)
@@ -96,10 +96,10 @@ def test_whole_model_and_bare_classifier_can_be_exported(tmp_path, run, capsys):
     assert main("onnx", "", [str(bare), "-o", str(tmp_path / "c.onnx"), "--input", "float32"]) == 0
 
 
-@pytest.mark.parametrize("kind", ["onnx", "saved_model"])
+@pytest.mark.parametrize("kind", ["onnx", "saved_model", "litert"])
 def test_a_file_that_differs_is_not_kept(tmp_path, run, kind, monkeypatch, capsys):
     # The model the file is compared with, changed behind the exporter's back.
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    monkeypatch.setattr(check, "TOLERANCE", -1.0)
     assert main(kind, "", [str(run.path), "-o", str(tmp_path / "out")]) == 1
     assert "was not kept" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -133,4 +133,4 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, run, arguments, message
 def test_an_other_folder_is_not_written_over(tmp_path, run):
     (tmp_path / "holiday").mkdir()
     with pytest.raises(UserError, match="is not a SavedModel"):
-        export.to_saved_model(export.load_deployable(run.path), tmp_path / "holiday")
+        gssl.export.to_saved_model(gssl.export.load_deployable(run.path), tmp_path / "holiday")

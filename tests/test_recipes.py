@@ -47,7 +47,7 @@ def test_experiment_files_hold_the_defaults(name):
     values = read_config(str(ROOT / "recipes" / f"{name}.toml"), settings_class)
     assert settings_class(**values) == settings_class()
     left_out = {field.name for field in dataclasses.fields(settings_class)} - set(values)
-    assert left_out == {"run_dir", "data_dir", "quick", "resume"}
+    assert left_out == {"backbone_weights", "run_dir", "data_dir", "quick", "resume"}
 
 
 def test_command_line_overrides_config_overrides_defaults(tmp_path):

@@ -11,6 +11,7 @@ from keras_gssl.data import ImageData, ImageFiles
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.command_line import describe_settings
 from keras_gssl.recipes.results import format_results
+from keras_gssl.report import write_model_card, write_report
 from keras_gssl.run_folder import RunFolder
 from keras_gssl.settings import TrainingSettings
 from keras_gssl.training import train
@@ -34,5 +35,7 @@ def run_experiment(name: str, load: Callable[[RunFolder], ImageData], settings: 
             if isinstance(images, ImageFiles):
                 images.check()
         raise
+    write_report(folder.path)
+    write_model_card(folder.path)
     print(format_results(results, folder))
     return results

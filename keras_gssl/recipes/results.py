@@ -30,6 +30,7 @@ def format_results(results: Mapping[str, Any], folder: RunFolder) -> str:
         f"{table}\n"
         f"many: more than {MANY_ABOVE} training images per class; few: fewer than {FEW_BELOW}.\n"
         f"Run folder: {folder.path}\n"
+        f"Report:     {folder.report}\n"
         f"Classifier: {folder.classifier}\n"
         f"Export it:  python export/to_onnx.py {folder.path} -o classifier.onnx"
     )

@@ -1,0 +1,90 @@
+"""The model card: what the classifier of a run is, what it was trained on, how good it is and where its limits are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
+from keras_gssl.report.page import percent
+from keras_gssl.report.run_data import RunData, read_run
+from keras_gssl.settings import METHODS
+
+LONGEST_LIST = 50
+
+
+def write_model_card(path: str | Path) -> Path:
+    """Write `model_card.md` into the folder of a finished run.
+
+    Reference:
+        "Model Cards for Model Reporting" (FAT* 2019).
+    """
+    run = read_run(path)
+    run.folder.model_card.write_text(model_card(run), encoding="utf-8")
+    return run.folder.model_card
+
+
+def model_card(run: RunData) -> str:
+    """The card as Markdown."""
+    metrics, about = run.metrics, run.about
+    settings, last = metrics["settings"], metrics["last_epoch"]
+    height, width, channels = about["image_shape"]
+    tasks = ", ".join(settings["tasks"]) or "none"
+    counts = about["class_counts"]
+    rows = [
+        f"| {name} | {count:,} | {percent(accuracy)} |"
+        for name, count, accuracy in zip(about["class_names"], counts, last["per_class"], strict=True)
+    ]
+    if len(rows) > LONGEST_LIST:
+        rows = [*rows[:LONGEST_LIST], f"| ... {len(rows) - LONGEST_LIST} more in metrics.json | | |"]
+    groups = ", ".join(f"{group} {percent(last[group])}" for group in GROUPS)
+    rare = [name for name, count in zip(about["class_names"], counts, strict=True) if count < FEW_BELOW]
+    return f"""# Model card: {run.name}
+
+An image classifier for {len(counts)} classes, {settings["backbone"]}, trained by keras_gssl \
+{metrics["versions"]["keras_gssl"]}.
+
+- Input: images of {height}x{width} pixels, {channels} channels; mean {_numbers(about["mean"])} and standard deviation \
+{_numbers(about["std"])} (per channel, scale 0-1) are taken out. Exports have that inside and take pixels 0-255.
+- Output: logits, one per class.
+- Method: {metrics["method"]}{"" if metrics["method"] in METHODS else " (a combination)"}; pretext tasks {tasks}, \
+gate {settings["gating"]}, loss {settings["loss"]}, {settings["epochs"]} epochs, seed {settings["seed"]}.
+
+## Data
+
+{about["name"]}: {sum(counts):,} training images, {about["test_images"]:,} test images. Training images per class: \
+{min(counts)} to {max(counts):,}. SHA-256 of the training subset: {about["subset_sha256"]}.
+
+## How good it is
+
+On the test images, after the last epoch: accuracy {percent(last["accuracy"])} %, balanced \
+{percent(last["balanced_accuracy"])} %; by class size: {groups} (many: more than {MANY_ABOVE} training images, few: \
+fewer than {FEW_BELOW}). Expected calibration error {percent(last["expected_calibration_error"])} %. One run; other \
+seeds give other figures.
+
+| class | training images | test accuracy, % |
+|---|---|---|
+{chr(10).join(rows)}
+
+## Limits
+
+- It knows these classes only, and names one of them for any picture.
+- It was tested on images like those that it was trained on; elsewhere it may be worse.
+{_rare_line(rare)}- Its probabilities are not calibrated for decisions that cost something; see the calibration \
+diagram in report.html.
+
+## Licence
+
+The classifier's licence is for its maker to say; it is bound by the terms of the training images and of any weights \
+that it started from. keras_gssl itself is under the Apache License 2.0.
+"""
+
+
+def _numbers(values: list[float]) -> str:
+    return " ".join(f"{value:.4f}" for value in values)
+
+
+def _rare_line(rare: list[str]) -> str:
+    if not rare:
+        return ""
+    shown = ", ".join(rare[:10]) + (", ..." if len(rare) > 10 else "")
+    return f"- It saw fewer than {FEW_BELOW} examples of {shown}: expect more mistakes there than the average says.\n"

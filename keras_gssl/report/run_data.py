@@ -1,0 +1,60 @@
+"""What the reports read from a run's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_gssl.errors import UserError
+from keras_gssl.run_folder import RunFolder, read_json
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+    """A finished run."""
+
+    folder: RunFolder
+    metrics: dict[str, Any]
+    about: dict[str, Any]
+    history: dict[str, np.ndarray]
+    predictions: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        return self.folder.path.resolve().name
+
+    @property
+    def class_names(self) -> list[str]:
+        return self.about["class_names"]
+
+    def series(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Epochs, counted from 0, and the values of a column of the history in those that have one."""
+        values = self.history.get(column, np.full(len(self.history["epoch"]), np.nan))
+        known = ~np.isnan(values)
+        return self.history["epoch"][known], values[known]
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Of the test images, shape `(count, classes)`."""
+        logits = self.predictions["logits"].astype("float64")
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def read_run(path: str | Path) -> RunData:
+    """Read a run's folder, or raise `UserError` if the run has not finished."""
+    folder = RunFolder(path)
+    for file in (folder.metrics, folder.data, folder.history, folder.predictions, folder.samples):
+        if not file.exists():
+            raise UserError(
+                f"{path} is not the folder of a finished run: it has no {file.name}. Go on with the run by --resume."
+            )
+    rows = folder.read_history()
+    columns = dict.fromkeys(name for row in rows for name in row)
+    history = {name: np.array([float(row.get(name) or "nan") for row in rows]) for name in columns}
+    with np.load(folder.predictions) as stored:
+        predictions = dict(stored)
+    return RunData(folder, read_json(folder.metrics), read_json(folder.data), history, predictions)

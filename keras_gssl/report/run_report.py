@@ -1,0 +1,216 @@
+"""The report of one run."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_gssl.errors import UserError
+from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
+from keras_gssl.report.charts import calibration, class_accuracy, confusion, curves, svg
+from keras_gssl.report.images import Figure, gallery, side_by_side, transform_examples, with_heat
+from keras_gssl.report.page import definitions, page, percent, section, table
+from keras_gssl.report.run_data import RunData, read_run
+from keras_gssl.tasks import Flip, LoRotE, ShuffleChannels
+
+EXPLAINED = 6
+BEST_NOTE = "The best epoch is chosen on the test set, as in the paper, and so optimistic."
+
+
+def write_report(path: str | Path) -> Path:
+    """Write `report.html` into the folder of a finished run, from what the folder holds.
+
+    Raises:
+        UserError: The run has not finished.
+    """
+    run = read_run(path)
+    sections = [
+        _results(run),
+        *_curves(run),
+        _per_class(run),
+        _calibration(run),
+        _confusion(run),
+        *_mistakes(run),
+        *_transforms(run),
+        _grad_cam(run),
+        _settings(run),
+    ]
+    content = page(f"{run.name}: {run.about['name']}", _lead(run), sections)
+    partial = run.folder.report.with_suffix(".partial")
+    partial.write_text(content, encoding="utf-8")
+    os.replace(partial, run.folder.report)
+    return run.folder.report
+
+
+def _lead(run: RunData) -> str:
+    metrics, counts = run.metrics, run.about["class_counts"]
+    length = "" if metrics["full_length"] else " This is a short run: its figures say little about the method."
+    return (
+        f"<p>Method <strong>{html.escape(metrics['method'])}</strong>, {metrics['settings']['epochs']} epochs on "
+        f"{sum(counts):,} training images in {len(counts)} classes ({min(counts)} to {max(counts):,} images each); "
+        f"<strong>{percent(metrics['last_epoch']['accuracy'])} %</strong> of {run.about['test_images']:,} test images "
+        f"right after the last epoch.{length}</p>"
+    )
+
+
+def _results(run: RunData) -> str:
+    columns = ("accuracy", *GROUPS, "balanced_accuracy", "expected_calibration_error")
+    titles = ("", "accuracy", *GROUPS, "balanced", "calibration error")
+    rows = [
+        (f"{epoch} epoch ({run.metrics[key]['epoch']})", *(percent(run.metrics[key][column]) for column in columns))
+        for epoch, key in (("last", "last_epoch"), ("best", "best_epoch"))
+    ]
+    note = (
+        f"In percent, on the test images; epochs counted from 0. many: classes with more than {MANY_ABOVE} training "
+        f"images; few: fewer than {FEW_BELOW}. {BEST_NOTE} All below is of the last epoch."
+    )
+    return section("Results", table(titles, rows), note, wide=True)
+
+
+def _curves(run: RunData) -> list[str]:
+    best, last = run.metrics["best_epoch"]["epoch"], run.metrics["last_epoch"]["epoch"]
+    losses = {
+        title: run.series(column)
+        for title, column in (("total", "loss"), ("class", "class_loss"), ("test", "val_loss"))
+        if len(run.series(column)[0])
+    }
+    accuracies = {
+        title: (epochs, 100 * values)
+        for title, (epochs, values) in (("training", run.series("accuracy")), ("test", run.series("val_accuracy")))
+        if len(epochs)
+    }
+    marks = f"The vertical lines are the best ({best}) and the last epoch ({last})."
+    sections = [
+        section("Loss", svg("Loss over epochs", curves(losses, "loss", (best, last))), marks),
+        section("Accuracy", svg("Accuracy over epochs", curves(accuracies, "accuracy, %", (best, last))), marks),
+    ]
+    tasks = [name.removeprefix("gate_") for name in run.history if name.startswith("gate_")]
+    if tasks:
+        gates = {task: run.series(f"gate_{task}") for task in tasks}
+        told = {task: (run.series(f"{task}_accuracy")[0], 100 * run.series(f"{task}_accuracy")[1]) for task in tasks}
+        chance = ", ".join(f"{task} {100 / labels:.1f} %" for task, labels in _labels_of(tasks).items())
+        gating = run.metrics["settings"]["gating"]
+        sections += [
+            section(
+                "Gate weights",
+                svg("Gate weights over epochs", curves(gates, "mean weight")),
+                f"How much each pretext task counts, mean over the images of an epoch; gate: {gating}.",
+            ),
+            section(
+                "Pretext tasks",
+                svg("Accuracy of the pretext heads over epochs", curves(told, "accuracy, %")),
+                "How often each head tells what was done to the quadrant"
+                + (f"; by chance: {chance}." if chance else "."),
+            ),
+        ]
+    return sections
+
+
+def _labels_of(tasks: list[str]) -> dict[str, int]:
+    known = {task.name: task.num_labels for task in (Flip(), LoRotE(), ShuffleChannels())}
+    return {task: known[task] for task in tasks if task in known}
+
+
+def _per_class(run: RunData) -> str:
+    accuracy = run.metrics["last_epoch"]["per_class"]
+    chart = svg(
+        "Accuracy per class against number of training images",
+        class_accuracy({run.name: accuracy}, run.about["class_counts"], run.class_names),
+    )
+    return section("Accuracy per class", chart, "Rare classes are on the left.")
+
+
+def _confusion(run: RunData) -> str:
+    labels, predicted = run.predictions["labels"], run.predictions["logits"].argmax(axis=1)
+    side = 4.6 if len(run.class_names) <= 12 else 6.0
+    chart = svg("Confusion matrix", confusion(labels, predicted, run.class_names), (side, side))
+    note = "Of each true class (rows), the percentage taken for each class (columns)."
+    return section("Confusion matrix", chart, note, wide=True)
+
+
+def _calibration(run: RunData) -> str:
+    error = percent(run.metrics["last_epoch"]["expected_calibration_error"])
+    return section(
+        "Calibration",
+        svg("Calibration diagram", calibration(run.predictions["labels"], run.probabilities)),
+        f"Bars below the line: the classifier is surer than it is right. Expected calibration error {error} %; the "
+        f"figures on the bars are numbers of test images.",
+    )
+
+
+def _mistakes(run: RunData) -> list[str]:
+    positions = run.predictions["mistakes"]
+    if not len(positions):
+        return [section("Most confident mistakes", "<p>There are none.</p>", wide=True)]
+    labels, probabilities = run.predictions["labels"], run.probabilities
+    figures = []
+    for position, image in zip(positions, run.predictions["mistake_images"], strict=True):
+        taken = int(probabilities[position].argmax())
+        true = run.class_names[labels[position]]
+        figures.append(
+            Figure(image, f"{true}, taken for {run.class_names[taken]} ({100 * probabilities[position, taken]:.0f} %)")
+        )
+    return [
+        section("Most confident mistakes", gallery(figures), "True class, what it was taken for, and how surely.", True)
+    ]
+
+
+def _transforms(run: RunData) -> list[str]:
+    settings = run.metrics["settings"]
+    if not settings["tasks"]:
+        return []
+    images, _ = _samples(run)
+    image = images[images.std(axis=-1).mean(axis=(1, 2)).argmax()]  # the most colourful shows shuffled channels best
+    tasks = {"flip": Flip(axis=settings["flip_axis"]), "lorot": LoRotE(), "channels": ShuffleChannels()}
+    parts = [
+        f"<h3>{html.escape(name)}</h3>" + gallery(transform_examples(image, tasks[name]), "small")
+        for name in settings["tasks"]
+        if name in tasks
+    ]
+    note = (
+        "What the pretext tasks make of one quadrant, here the top-left one; in training it is drawn at random, and "
+        "all tasks act on the same one."
+    )
+    return [section("Transforms", "".join(parts), note, wide=True)]
+
+
+def _grad_cam(run: RunData) -> str:
+    from keras_gssl.explain import heat_maps
+    from keras_gssl.export import load_deployable
+
+    images, labels = _samples(run)
+    model = load_deployable(run.folder.path)
+    try:
+        figures = []
+        for image, label in zip(images[:EXPLAINED], labels[:EXPLAINED], strict=True):
+            heat = heat_maps(model, image, ["Grad-CAM"])["Grad-CAM"]
+            predicted = run.class_names[int(model.logits(image[np.newaxis]).argmax())]
+            caption = f"predicted {predicted}, true {run.class_names[label]}"
+            figures.append(Figure(side_by_side((image, with_heat(image, heat))), caption))
+    except UserError as error:  # tf-keras-vis is an extra
+        return section("Grad-CAM", f"<p>{html.escape(str(error))}</p>", wide=True)
+    note = "Test images, and where in them the classifier found evidence for what it predicted."
+    return section("Grad-CAM", gallery(figures, "pairs"), note, wide=True)
+
+
+def _samples(run: RunData) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(run.folder.samples) as stored:
+        return stored["images"], stored["labels"]
+
+
+def _settings(run: RunData) -> str:
+    metrics = run.metrics
+    values: dict[str, Any] = {
+        **metrics["settings"],
+        "precision used": metrics["precision"],
+        "learning rate drops at": metrics["milestones"]["learning_rate_drops"],
+        "re-weighting from": metrics["milestones"]["reweighting"],
+        "wall time": f"{metrics['wall_time_seconds'] / 60:.1f} min",
+        "hardware": metrics["hardware"],
+        "versions": ", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
+    }
+    return section("Settings", definitions(values), wide=True)
