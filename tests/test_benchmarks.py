@@ -1,0 +1,76 @@
+"""The benchmarks' own arithmetic, and that a variant really runs; how fast it is, is no test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_gssl as gssl
+from benchmarks.__main__ import RATIOS, ratios
+from benchmarks.growth import GeneratedImages, draw
+from benchmarks.report import MARKERS, MEANINGS, markdown, write_into
+from benchmarks.variants import FIRST_STEP, GROUPS, VARIANTS
+
+ROOT = Path(__file__).parents[1]
+RESULTS = {
+    "hardware": "2 CPU cores (made up)",
+    "bfloat16_instructions": ["amx_bf16"],
+    "python": "3.11.7",
+    "versions": {"keras_gssl": "0.1.0", "torch": "2.13.0"},
+    "steps_per_round": 40,
+    "ratios": {"evaluate_vs_torch": {"median": 2.0, "rounds": [1.5, 2.0, 2.5]}},
+    "measured": {"pipeline": {"images_per_second_rounds": [10.0, 20.0, 30.0], "peak_memory_mib": 1234.5}},
+    "seconds_to_first_step": {"train_float32": {"median": 9.0, "rounds": [8.0, 9.0, 10.0]}},
+}
+
+
+def test_ratios_are_taken_round_by_round_against_the_fastest_rival():
+    rounds = {
+        "train_bfloat16": [100.0, 90.0],
+        "torch_float32": [50.0, 50.0],
+        "torch_float32_channels_last": [40.0, 60.0],
+        "torch_bfloat16_channels_last": [80.0, 45.0],
+    }
+    found = ratios(rounds)
+    assert set(found) == {"train_bfloat16_vs_torch_float32", "train_bfloat16_vs_torch_best"}
+    assert found["train_bfloat16_vs_torch_best"]["rounds"] == [1.25, 1.5]
+    assert found["train_bfloat16_vs_torch_best"]["median"] == pytest.approx(1.375)
+
+
+def test_names_fit_together():
+    assert set(RATIOS) == set(MEANINGS)
+    names = {name for numerator, rivals in RATIOS.values() for name in (numerator, *np.atleast_1d(rivals))}
+    assert names <= set(VARIANTS) and set(FIRST_STEP) <= set(VARIANTS)
+    assert sorted(name for group in GROUPS for name in group) == sorted(VARIANTS)
+
+
+def test_the_readme_section_is_made_from_the_results(tmp_path):
+    text = markdown(RESULTS)
+    assert "| evaluation of 10,000 images, ours over PyTorch | 2.00 | 1.50 to 2.50 | at least 1.0 |" in text
+    assert "| `pipeline` | 20 | 10 to 30 | 1,234 MiB |" in text and "amx_bf16" in text and "3 rounds" in text
+    (tmp_path / "cpu.json").write_text(json.dumps(RESULTS))
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
+    write_into(readme, tmp_path)
+    assert readme.read_text() == f"before\n{MARKERS[0]}\n{text}{MARKERS[1]}\nafter\n"
+
+
+def test_a_variant_runs():
+    command = [sys.executable, "-m", "benchmarks.worker", "pipeline"]
+    done = subprocess.run(command, input="go\n", capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ready, answer = map(json.loads, done.stdout.splitlines())
+    assert ready["ready_after"] > 0 and answer["images_per_second"] > 0 and answer["peak_mib"] > 0
+
+
+def test_generated_images_are_streamed(tmp_path):
+    images = GeneratedImages(1_000_000)
+    training_set = gssl.data.TrainingSet(images, np.arange(1_000_000) % 10, (0.5,) * 3, (0.5,) * 3, 64, [gssl.Flip()])
+    batch, labels = next(iter(training_set.from_epoch(3)))
+    assert batch.shape == (64, 32, 32, 3) and labels["flip"].shape == (64,)
+    points = [{"value": 1, "images_per_second_rounds": [3.0], "peak_memory_mib": 900}]
+    draw({"hardware": "made up", "axes": {"tasks": points}}, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 5000
