@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
+from keras_gssl.layers import take_up_weights
 
 
 @cache
@@ -42,11 +45,17 @@ def application(name: str, input_shape: tuple[int, int, int], weights: str | Pat
     body = build(include_top=False, weights=None, input_tensor=pixels, input_shape=input_shape, pooling="avg")
     if weights is not None:
         body.set_weights(_published(name, input_shape, weights))
+        take_up_weights(body)
     return keras.Model(image, body.output, name=name.lower())
 
 
 def _published(name: str, input_shape: tuple[int, int, int], weights: str | Path) -> list[np.ndarray]:
     """The weights in a file, read into the network as Keras builds it: files name layers by their place in it."""
+    if re.fullmatch(r"EfficientNetB\d", name):
+        raise ValueError(
+            f"Weights for {name} cannot be read from a file: Keras builds the network otherwise where it downloads "
+            f"them. Use {name.replace('NetB', 'NetV2B')} or another network"
+        )
     plain = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=input_shape, pooling="avg")
     load_all_weights(plain, weights, f"{name} without its top")
     return plain.get_weights()

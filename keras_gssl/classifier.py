@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_gssl.layers import CosineHead, FusedBatchNormalization, OptionAShortcut
+from keras_gssl.layers import CosineHead, FusedBatchNormalization, OptionAShortcut, take_up_weights
 
 
 def flat_classifier(backbone: keras.Model, head: keras.layers.Layer, logit_scale: float = 1.0) -> keras.Model:
@@ -26,6 +26,7 @@ def flat_classifier(backbone: keras.Model, head: keras.layers.Layer, logit_scale
     if isinstance(backbone, keras.Function):
         body = keras.models.clone_model(backbone, clone_function=_as_stock_float32, call_function=_call)
         body.set_weights(backbone.get_weights())
+        take_up_weights(body)
         image, features = body.input, body.output
     else:
         image = keras.Input(backbone.input_shape[1:], name="image")

@@ -139,7 +139,9 @@ def draw_embeddings(folder: RunFolder, path: Path) -> Path:
         kept = np.random.default_rng(0).permutation(len(labels))[:MAX_EMBEDDED]
         labels, features = labels[kept], features[kept]
     features /= np.linalg.norm(features, axis=1, keepdims=True) + 1e-12  # cosine heads see directions alone
-    perplexity = min(30.0, max(2.0, (len(labels) - 1) / 3))
+    if len(labels) < 4:
+        raise UserError(f"A t-SNE map needs at least 4 test images, the run has {len(labels)}.")
+    perplexity = min(30.0, (len(labels) - 1) / 2)
     places = TSNE(perplexity=perplexity, random_state=0, init="pca").fit_transform(features)
 
     pyplot = _pyplot()
@@ -185,9 +187,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", metavar="RUN", type=Path, help="a finished run's folder")
     parser.add_argument("images", metavar="IMAGE", nargs="*", help="picture files, or sample:N")
     parser.add_argument("--embeddings", action="store_true", help="draw a t-SNE map of the test features")
-    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS, help="default: all")
+    parser.add_argument(
+        "--methods",
+        type=lambda text: text.split(","),
+        default=METHODS,
+        metavar="A,B",
+        help=f"some of {', '.join(METHODS)} (default: all)",
+    )
     parser.add_argument("-o", "--output", type=Path, help="folder for the pictures (default: RUN/explanations)")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
     try:
         if not arguments.images and not arguments.embeddings:
             raise UserError("Name pictures to explain (files, or sample:0), or give --embeddings.")
@@ -196,18 +204,32 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{arguments.run} is not the folder of a run: it has no data.json.")
         output = arguments.output or arguments.run / "explanations"
         output.mkdir(parents=True, exist_ok=True)
+        written: set[Path] = set()
         for name in arguments.images:
             image, true, stem = find_image(model, folder, name)
             predicted = model.class_names[int(model.logits(image[np.newaxis]).argmax())]
             maps = heat_maps(model, image, arguments.methods)
-            path = draw_explanation(image, maps, predicted, true, output / f"{stem}.png")
+            path = draw_explanation(image, maps, predicted, true, _free_name(output, stem, written))
             print(f"{name}: predicted {predicted}" + (f", true {true}" if true else "") + f"  -> {path}")
         if arguments.embeddings:
             print(f"t-SNE of the test features  -> {draw_embeddings(folder, output / 'embeddings.png')}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _free_name(folder: Path, stem: str, written: set[Path]) -> Path:
+    """Two pictures of one name, from different folders, are both drawn; and never over a picture that is explained."""
+    path, number = folder / f"{stem}-explained.png", 1
+    while path in written:
+        number += 1
+        path = folder / f"{stem}-explained-{number}.png"
+    written.add(path)
+    return path
 
 
 def _pyplot() -> Any:

@@ -23,10 +23,12 @@ from keras_gssl.export import (
     to_saved_model,
 )
 from keras_gssl.export.check import as_input, latency
-from keras_gssl.exported import open_exported
+from keras_gssl.exported import litert_runner, onnx_runner, saved_model_runner
 from keras_gssl.run_folder import RunFolder, reload_data
 
 CALIBRATION_IMAGES = 256
+SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
+RUNNERS = {"onnx": onnx_runner, "litert": litert_runner, "saved_model": saved_model_runner}
 
 
 def main(kind: str, description: str, argv: Sequence[str] | None = None) -> int:
@@ -39,15 +41,19 @@ def main(kind: str, description: str, argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser(kind, description).parse_args(argv)
     try:
+        _check_output(kind, arguments.output)
         model = _with_normalisation(load_deployable(arguments.source), arguments)
         data, reason = _find_data(model, arguments)
         test = None
         if data is not None:
-            test = TestImages(np.asarray(data.test_images), data.test_labels, arguments.max_drop)
+            test = TestImages(data.test_images, data.test_labels, arguments.max_drop)
         path = _export(kind, model, arguments, data, test)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, ExportError) else 2
+    except OSError as error:
+        print(f"error: cannot write {error.filename or arguments.output}: {error.strerror}", file=sys.stderr)
+        return 2
     _describe(path, model, arguments)
     if test is not None and test.measured:
         before, after = test.measured
@@ -55,9 +61,18 @@ def main(kind: str, description: str, argv: Sequence[str] | None = None) -> int:
     else:
         print(f"  accuracy not measured: {reason}")
     image = np.zeros((1, *model.classifier.input_shape[1:]), "uint8")
-    milliseconds = latency(open_exported(path).run, as_input(model, image, arguments.input))
+    milliseconds = latency(RUNNERS[kind](path), as_input(model, image, arguments.input))
     print(f"  latency  {milliseconds:.2f} ms for one image on this machine's CPU, median of 50")
     return 0
+
+
+def _check_output(kind: str, path: Path) -> None:
+    """Before minutes of work: what the name must be for others to know the file by."""
+    suffix = SUFFIXES.get(kind)
+    if suffix and path.suffix != suffix:
+        raise UserError(f"-o expects the name of a {suffix} file, received {path}.")
+    if suffix and path.is_dir():
+        raise UserError(f"-o expects the name of a file, received the folder {path}.")
 
 
 def _export(
@@ -75,6 +90,8 @@ def _find_data(model: Deployable, arguments: argparse.Namespace) -> tuple[ImageD
     source, int8 = Path(arguments.source), getattr(arguments, "int8", False)
     folder = RunFolder(source if source.is_dir() else source.parent)
     try:
+        if not model.takes_pixels and model.mean is None:
+            raise UserError("It is not known how images are to be normalised for the model: give --mean and --std.")
         if arguments.pictures:
             return _pictures(model, arguments.pictures), ""
         if folder.data.exists():
@@ -123,7 +140,7 @@ def _calibration_images(data: ImageData) -> np.ndarray:
 
 def _describe(path: Path, model: Deployable, arguments: argparse.Namespace) -> None:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    pixels = "normalised pixels" if model.mean is None else "pixels 0-255"
+    pixels = "pixels 0-255" if model.takes_pixels else "normalised pixels"
     compared = "random and real images" if len(model.samples) else "random images (no real ones came with the model)"
     print(f"{path}: {sum(file.stat().st_size for file in files) / 2**20:.2f} MiB")
     print(f"  input  image         {arguments.input}, {pixels}, shape (batch, {_shape(model)})")
@@ -176,7 +193,7 @@ def _parser(kind: str, description: str) -> argparse.ArgumentParser:
 
 def _with_normalisation(model: Deployable, arguments: argparse.Namespace) -> Deployable:
     if arguments.no_normalisation:
-        return dataclasses.replace(model, mean=None, std=None)
+        model = dataclasses.replace(model, normalise_inside=False)
     if (arguments.mean is None) != (arguments.std is None):
         raise UserError("Give both --mean and --std, or neither.")
     if arguments.mean is None:

@@ -99,6 +99,9 @@ def open_exported(path: str | os.PathLike[str]) -> Exported:
     missing = {"image_shape", "normalisation", "input"} - set(exported.metadata)
     if missing:
         raise UserError(f"{path} has no {sorted(missing)[0]!r} in its metadata: export it again with this package.")
+    channels = json.loads(exported.metadata["image_shape"])[-1]
+    if channels != 3:
+        raise UserError(f"{path} takes images of {channels} channels; pictures are read in three (RGB).")
     return exported
 
 
@@ -115,9 +118,7 @@ def onnx_session(path: str | os.PathLike[str]) -> Any:
 
 def onnx_runner(path: str | os.PathLike[str]) -> Runner:
     """A function from images to outputs, on all cores."""
-    session = onnx_session(path)
-    (output,) = session.get_outputs()
-    return lambda images: session.run([output.name], {INPUT_NAME: images})[0]
+    return _runner(onnx_session(path))
 
 
 def saved_model_runner(path: str | os.PathLike[str]) -> Runner:
@@ -125,9 +126,12 @@ def saved_model_runner(path: str | os.PathLike[str]) -> Runner:
     import_tensorflow()
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(os.fspath(path))
-    signature = loaded.signatures["serving_default"]
-    (output,) = signature.structured_outputs
+    try:
+        loaded = tf.saved_model.load(os.fspath(path))
+        signature = loaded.signatures["serving_default"]
+        (output,) = signature.structured_outputs
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not a SavedModel with one output under serving_default.") from error
 
     def run(images: np.ndarray) -> np.ndarray:
         assert loaded  # the signature alone does not keep the variables alive
@@ -171,10 +175,12 @@ def quiet_litert() -> Iterator[None]:
 
 def _open_onnx(path: Path) -> Exported:
     session = onnx_session(path)
-    (output,) = session.get_outputs()
-    return Exported(
-        lambda images: session.run([output.name], {INPUT_NAME: images})[0], session.get_modelmeta().custom_metadata_map
-    )
+    return Exported(_runner(session), session.get_modelmeta().custom_metadata_map)
+
+
+def _runner(session: Any) -> Runner:
+    name = session.get_outputs()[0].name
+    return lambda images: session.run([name], {INPUT_NAME: images})[0]
 
 
 def _litert_metadata(path: Path) -> dict[str, str]:

@@ -83,6 +83,13 @@ def dense_head(units: int, fan_in: int, name: str) -> keras.layers.Dense:
     )
 
 
+def take_up_weights(model: keras.Model) -> None:
+    """Let Keras' `Normalization` layers compute with weights that were just set; they keep what they derived before."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+
+
 @keras.saving.register_keras_serializable(package="keras_gssl")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` for `(batch, height, width, channels)`, with TensorFlow's fused kernel.

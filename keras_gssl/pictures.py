@@ -42,8 +42,7 @@ def read_picture(path: str | os.PathLike[str], side: int, fit: str = "crop") -> 
     from PIL import Image, ImageOps
 
     try:
-        with warnings.catch_warnings(), Image.open(path) as opened:
-            warnings.simplefilter("ignore")  # of Pillow: oddities in a file that it can read all the same
+        with Image.open(path) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise PictureError(f"{opened.width}x{opened.height} pixels are more than {MAX_PIXELS:,}")
             opened.draft("RGB", (side, side))  # a large JPEG is decoded at a fraction of its size
@@ -97,7 +96,9 @@ def read_all(
         if images is not None:
             images[position] = pixels
 
-    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:  # Pillow decodes without holding Python's lock
+    # Pillow decodes without holding Python's lock, and warns of oddities in files that it can read all the same.
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        warnings.simplefilter("ignore")
         for _ in pool.map(read, range(len(paths)), chunksize=16):
             pass
     return images, dict(sorted(broken.items()))

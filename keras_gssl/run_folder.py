@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_gssl import data as data_sets
 from keras_gssl.data import ImageData
+from keras_gssl.data.image_folder import load_listing
 from keras_gssl.errors import UserError
 
 SAMPLE_COUNT = 16
@@ -93,6 +94,8 @@ class RunFolder:
         """Write what is known before the first epoch."""
         self.make()
         write_json(self.data, describe(data))
+        if data.listing is not None:
+            data.listing.write(self.pictures)
         np.savez(self.samples, images=data.test_images[:SAMPLE_COUNT], labels=data.test_labels[:SAMPLE_COUNT])
         write_json(self.settings, settings)  # last: its presence marks a run that can be resumed
 
@@ -152,15 +155,21 @@ def reload_data(folder: RunFolder, data_dir: str | None = None) -> ImageData:
     Raises:
         UserError: The run was made with arrays, which are not kept.
     """
-    source = dict(read_json(folder.data).get("source") or {})
+    about = read_json(folder.data)
+    source = dict(about.get("source") or {})
     if not source:
         raise UserError(f"The data of the run in {folder.path} cannot be loaded again: it was given as arrays.")
     function, head = source.pop("function"), source.pop("head", None)
     if function == "image_folder":
-        source["source"] = folder.pictures
-    elif data_dir is not None:
-        source["data_dir"] = data_dir
-    loaded: ImageData = getattr(data_sets, function)(**source)
+        listing = data_sets.list_pictures(folder.pictures, root=data_dir or source.pop("root"))
+        source.pop("root", None)
+        loaded = load_listing(listing, cache="disk", known=about, **source)
+    else:
+        if data_dir is not None:
+            if "data_dir" not in source:
+                raise UserError(f"{about['name']} does not come from a folder: leave --data-dir out.")
+            source["data_dir"] = data_dir
+        loaded = getattr(data_sets, function)(**source)
     return loaded.head(*head) if head else loaded
 
 

@@ -130,7 +130,11 @@ class TrainingSettings:
         if not self.quick:
             return self
         return dataclasses.replace(
-            self, epochs=min(self.epochs, 2), batch_size=min(self.batch_size, 32), backbone="resnet8"
+            self,
+            epochs=min(self.epochs, 2),
+            batch_size=min(self.batch_size, 32),
+            backbone="resnet8",
+            backbone_weights=None,
         )
 
     def check_batches(self, num_images: int) -> None:
@@ -158,7 +162,7 @@ class TrainingSettings:
         return {
             name: value
             for name, value in dataclasses.asdict(self).items()
-            if name not in ("run_dir", "resume", "data_dir")
+            if name not in ("run_dir", "resume", "data_dir", "source")
         }
 
 

@@ -98,6 +98,8 @@ class SupervisedModel(keras.Model):
             self._augment_with(x.augment if on_device else None)
             x = x.from_epoch(kwargs.get("initial_epoch", 0), augmented=not on_device)
             kwargs.setdefault("shuffle", False)  # the set shuffles itself; Keras would warn that it cannot
+        else:
+            self._augment_with(None)
         return super().fit(x, y, *args, **kwargs)
 
     def _augments_on_device(self) -> bool:

@@ -59,6 +59,12 @@ def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:
         raise UserError(f"{str(error).splitlines()[0]} (--backbone, --backbone-weights)") from error
 
 
+def _check_backbone(settings: TrainingSettings, data: ImageData) -> None:
+    """Raise `UserError` for a network that does not fit, before a folder is made: a corrected call can use it."""
+    if settings.backbone in application_names() or settings.backbone_weights:
+        backbone_of(settings, data)
+
+
 def scaled_for(backbone: str, data: ImageData) -> ImageData:
     """The data with the mean and standard deviation that a network of `keras.applications` expects."""
     if backbone not in application_names():
@@ -100,6 +106,7 @@ def train(
     data = scaled_for(settings.effective().backbone, data)
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
     if not resume:
+        _check_backbone(settings.effective(), data)
         folder.start(settings.to_json(), data)
     settings = settings.effective()
     _say_if_short(settings)

@@ -7,6 +7,7 @@ import pytest
 import keras_gssl as gssl
 from keras_gssl.applications import application, application_names, pixel_scale
 from keras_gssl.data.pipeline import normalise
+from keras_gssl.layers import take_up_weights
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,19 @@ def test_weights_come_from_a_file(tmp_path):
     np.testing.assert_allclose(body(image[..., ::-1]), source(image), rtol=1e-5)
     with pytest.raises(ValueError, match="does not hold the weights of MobileNetV2"):
         gssl.backbones.make_backbone("MobileNetV2", (32, 32, 3), tmp_path / "r.weights.h5")
+
+
+def test_normalisation_layers_compute_with_their_weights():
+    backbone = application("EfficientNetB0", (32, 32, 3))
+    weights = backbone.get_weights()
+    assert [weight.shape for weight in weights[:2]] == [(3,), (3,)]
+    backbone.set_weights([weights[0] + 0.5, weights[1] * 0.04, *weights[2:]])
+    take_up_weights(backbone)
+    model = gssl.GatedSSLModel(backbone, 3)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(model.classifier(1.0)(image), model(image), atol=1e-5)
+    with pytest.raises(ValueError, match="Use EfficientNetV2B0"):
+        gssl.backbones.make_backbone("EfficientNetB0", (32, 32, 3), __file__)
 
 
 def test_the_classifier_is_flat_and_equal():

@@ -90,6 +90,32 @@ def test_a_file_that_is_too_inaccurate_is_not_kept(run, data, kind, export, tmp_
     assert not list(tmp_path.iterdir())
 
 
+def test_normalisation_left_to_the_caller_is_that_of_the_run(run, tmp_path, capsys):
+    arguments = [str(run.path), "-o", str(tmp_path / "c.onnx"), "--no-normalisation", "--input", "float32"]
+    assert main("onnx", "", arguments) == 0
+    printed = capsys.readouterr().out
+    last = json.loads(run.metrics.read_text())["last_epoch"]["accuracy"]
+    assert f"accuracy {100 * last:.2f} %" in printed and "normalised pixels" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "classifier"], "-o expects the name of a .onnx file, received"),
+        (["-o", "folder.onnx"], "received the folder"),
+        (["-o", "file/c.onnx"], "cannot write"),
+        (["-o", "c.onnx", "--data-dir", "x"], "does not come from a folder: leave --data-dir out"),
+    ],
+)
+def test_mistakes_in_exporting_are_one_line(run, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").write_text("")
+    assert main("onnx", "", [str(run.path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
 def test_int8_needs_images(run, photos, tmp_path, capsys):
     bare = tmp_path / "bare.keras"
     bare.write_bytes(run.classifier.read_bytes())
@@ -162,13 +188,14 @@ def test_mistakes_in_predicting_are_one_line(run, photos, tmp_path, capsys):
 
 def test_explanations(run, photos, tmp_path, capsys):
     picture = next(photos.glob("*/*.png"))
-    arguments = [str(run.path), str(picture), "sample:1", "--embeddings", "-o", str(tmp_path)]
+    arguments = [str(run.path), "--embeddings", str(picture), "-o", str(tmp_path), "sample:1", "--methods", "Grad-CAM"]
     assert explain.main(arguments) == 0
     printed = capsys.readouterr().out
     assert f"true {picture.parent.name}" in printed
-    for name in (f"{picture.stem}.png", "sample_1.png", "embeddings.png"):
+    for name in (f"{picture.stem}-explained.png", "sample_1-explained.png", "embeddings.png"):
         with Image.open(tmp_path / name) as drawn:
-            assert drawn.width > 600
+            assert drawn.width > 500
+    capsys.readouterr()
     mistakes = {"sample:99": "sample:0 to sample:15", "no.png": "Cannot read", "": "Name pictures"}
     for wrong, message in mistakes.items():
         assert explain.main([str(run.path), *filter(None, [wrong])]) == 2

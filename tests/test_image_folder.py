@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import keras_gssl as gssl
-from keras_gssl.data.image_folder import PictureFiles, hold_out, list_pictures
+from keras_gssl.data.image_folder import PictureFiles
+from keras_gssl.data.listing import hold_out, list_pictures
 from keras_gssl.errors import UserError
 from keras_gssl.pictures import PictureError, read_picture
 from keras_gssl.recipes import image_folder
@@ -82,18 +83,21 @@ def test_the_split_is_made_per_class(counts, share, seed):
 
 def test_listing_a_folder_and_its_csv(photos, tmp_path):
     (photos / "notes.txt").write_text("not a picture")
+    (photos / "void").mkdir()
+    (photos / "disc" / ".ipynb_checkpoints").mkdir()
+    (photos / "disc" / ".ipynb_checkpoints" / "copy.png").write_bytes(b"")
     listing = list_pictures(photos)
     assert listing.class_names == tuple(sorted(SHAPES)) and len(listing.paths) == 42
-    assert listing.not_pictures == ("notes.txt",)
+    assert listing.not_pictures == ("notes.txt",) and listing.empty == ("void",)
+    assert listing.digest == list_pictures(photos).digest != list_pictures(photos, seed=1).digest
     listing.write(tmp_path / "kept.csv")
-    again = list_pictures(tmp_path / "kept.csv")
+    again = list_pictures(tmp_path / "kept.csv", root=photos)
     np.testing.assert_array_equal(listing.paths, again.paths)
     np.testing.assert_array_equal(listing.held_out, again.held_out)
     with (photos / "mine.csv").open("w", newline="") as file:  # paths relative to the file, no split
         rows = csv.writer(file)
         rows.writerow(("path", "label"))
-        rows.writerows((f"{path.parent.name}/{path.name}", "x" if number % 2 else "y")
-                       for number, path in enumerate(sorted(photos.glob("*/*"))))  # fmt: skip
+        rows.writerows((name, "x" if number % 2 else "y") for number, name in enumerate(listing.names))
     mine = list_pictures(photos / "mine.csv")
     assert mine.class_names == ("x", "y") and len(mine.paths) == 42 and 6 <= mine.held_out.sum() <= 10
     (photos / "mine.csv").unlink()
@@ -156,12 +160,47 @@ def test_the_recipe_from_folder_to_report(photos, tmp_path, capsys):
     (photos / "disc" / "new.png").unlink()
 
 
-def test_the_recipe_resumes_with_its_own_listing(photos, tmp_path):
-    run = tmp_path / "run"
+def test_the_recipe_resumes_with_its_own_listing(tmp_path):
+    photos, run = make_folder(tmp_path / "photos"), tmp_path / "run"
+    resume = ["--resume", "--run-dir", str(run)]
     image_folder.main([str(photos), *QUICK, "--run-dir", str(run)])
+    before = (run / "pictures.csv").read_text()
     (run / "metrics.json").unlink()
-    image_folder.main(["--resume", "--run-dir", str(run)])
-    assert (run / "metrics.json").exists()
+    photos.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match="42 of 42 pictures cannot be read, .*although the run was made with them"):
+        image_folder.main(resume)
+    image_folder.main([str(tmp_path / "moved"), *resume])
+    assert (run / "metrics.json").exists() and (run / "pictures.csv").read_text() == before
+    (run / "pictures.csv").unlink()
+    with pytest.raises(UserError, match="There is no folder or CSV file .*pictures.csv"):
+        image_folder.main(resume)
+
+
+def test_a_lost_training_picture_is_replaced_by_a_test_picture(tmp_path):
+    photos = make_folder(tmp_path / "photos", counts=(6, 6, 2, 1))
+    listing = list_pictures(photos)
+    (lost,) = np.flatnonzero((listing.labels == 0) & ~listing.held_out)
+    open(listing.paths[lost], "w").close()
+    data = gssl.data.image_folder(photos, 32, skip_broken=True)
+    assert data.class_counts[0] == 1 and list(data.listing.broken) == [listing.names[lost]]
+
+
+def test_a_picture_that_breaks_while_training_is_named(tmp_path, monkeypatch):
+    photos = make_folder(tmp_path / "photos")
+    data = gssl.data.image_folder(photos, 32, cache="disk")
+    data.train_images.check()
+    broken = data.train_images.paths[0]
+    open(broken, "w").close()
+    with pytest.raises(UserError, match=f"Cannot read the picture {broken}"):
+        np.asarray(data.train_images)
+    monkeypatch.setattr(image_folder, "load", lambda settings, folder: data)
+    with pytest.raises(UserError, match=f"Cannot read the picture {broken}"):
+        image_folder.main([str(photos), *QUICK, "--run-dir", str(tmp_path / "run")])
+
+
+def test_samples_are_not_all_of_one_class(photos):
+    labels = gssl.data.image_folder(photos, 32, held_out=0.5).test_labels
+    assert len(set(labels[:8])) > 1
 
 
 @pytest.mark.parametrize(
@@ -186,5 +225,7 @@ def test_a_network_of_keras_applications_gets_its_own_pixels(photos, tmp_path):
     image_folder.main([*arguments, "--run-dir", str(tmp_path / "run")])
     data = gssl.export.load_deployable(tmp_path / "run")
     np.testing.assert_allclose(data.mean + data.std, 0.5, atol=1e-6)  # MobileNetV2 expects -1..1
+    other = ["--run-dir", str(tmp_path / "other")]
     with pytest.raises(UserError, match="There is no file none.h5"):
-        image_folder.main([*arguments, "--backbone-weights", "none.h5", "--run-dir", str(tmp_path / "other")])
+        image_folder.main([*arguments, "--backbone-weights", "none.h5", *other])
+    image_folder.main([*arguments, *other, "--quick", "--backbone-weights", "none.h5"])  # the corrected call goes on

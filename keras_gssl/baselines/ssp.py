@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_gssl.data import ImageData
 from keras_gssl.data.pipeline import CLASS_KEY, NUMBER_KEY, Batch, TrainingSet
+from keras_gssl.layers import take_up_weights
 from keras_gssl.model import GatedSSLModel
 from keras_gssl.optimizers import SGD
 from keras_gssl.tasks import RANDOM, rotate
@@ -92,6 +93,7 @@ def transfer_backbone(source: keras.Model, target: keras.Model) -> int:
         )
     for to, origin in pairs:
         to.assign(origin)
+    take_up_weights(target)
     return len(pairs)
 
 

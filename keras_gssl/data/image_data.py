@@ -32,6 +32,7 @@ class ImageData:
         name: For reports.
         source: Name and arguments of the function of `keras_gssl.data` that gives the same data again; None if there is
             none, as for arrays.
+        listing: The files that the images come from, if they are the user's own pictures.
     """
 
     train_images: np.ndarray | ImageFiles
@@ -46,6 +47,7 @@ class ImageData:
     indices: np.ndarray | None = None
     name: str = "images"
     source: Mapping[str, Any] | None = None
+    listing: Any = None  # a `Listing`, whose module needs this one
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -63,7 +65,9 @@ class ImageData:
 
     @property
     def subset_hash(self) -> str:
-        """SHA-256 of `indices`: equal for two runs that saw the same training images."""
+        """SHA-256 of `indices`, or of the files' names: equal for two runs that saw the same training images."""
+        if self.listing is not None:
+            return self.listing.digest
         return subset_hash(np.arange(len(self.train_labels)) if self.indices is None else self.indices)
 
     def train(self, batch_size: int = 128, tasks: Sequence[PretextTask] = (), seed: int = 0) -> TrainingSet:
@@ -80,8 +84,14 @@ class ImageData:
             self.horizontal_flip,
         )
 
-    def test(self, batch_size: int = 500) -> tf.data.Dataset:
-        """The test images, normalised and otherwise untouched, with their class labels."""
+    def test(self, batch_size: int | None = None) -> tf.data.Dataset:
+        """The test images, normalised and otherwise untouched, with their class labels.
+
+        By default in batches of 500, of fewer where images are larger than 64x64.
+        """
+        if batch_size is None:
+            height, width, _ = self.image_shape
+            batch_size = max(1, min(500, 500 * 64 * 64 // (height * width)))
         return evaluation_set(self.test_images, self.test_labels, self.mean, self.std, batch_size)
 
     def head(self, train_count: int, test_count: int) -> ImageData:

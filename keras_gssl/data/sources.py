@@ -61,7 +61,12 @@ def _cifar_lt(dataset: str, max_count: int, imbalance_ratio: float, imbalance: s
         std=CIFAR_STD,
         indices=indices,
         name=f"{dataset}-lt ({imbalance}, {imbalance_ratio:g})",
-        source={"function": f"{dataset}_lt", "imbalance_ratio": imbalance_ratio, "imbalance": imbalance},
+        source={
+            "function": f"{dataset}_lt",
+            "imbalance_ratio": imbalance_ratio,
+            "imbalance": imbalance,
+            "data_dir": data_dir,
+        },
     )
 
 

@@ -10,11 +10,13 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from keras_gssl.data import ImageFiles
 from keras_gssl.errors import UserError
 from keras_gssl.export.deployable import Deployable
 from keras_gssl.exported import Runner
 
 TOLERANCE = 1e-4
+BATCH = 100
 
 
 class ExportError(UserError):
@@ -28,13 +30,13 @@ class TestImages:
     """What accuracy is measured on.
 
     Attributes:
-        images: uint8, shape `(count, height, width, channels)`.
+        images: uint8, shape `(count, height, width, channels)`, or files, which are read a few at a time.
         labels: Class of each.
         max_drop: By how many points the accuracy of a file may be below Keras'.
         measured: Accuracy of Keras and of the file, in percent, once a file has been checked.
     """
 
-    images: np.ndarray
+    images: np.ndarray | ImageFiles
     labels: np.ndarray
     max_drop: float = 1.0
     measured: tuple[float, float] | None = dataclasses.field(default=None, init=False)
@@ -77,15 +79,18 @@ def compare(
 
 
 def as_input(model: Deployable, images: np.ndarray, input_type: str) -> np.ndarray:
-    """uint8 images as the exported file takes them; where the caller normalises, to -1..1."""
-    return images.astype(input_type) if model.mean is not None else (images / 127.5 - 1).astype(input_type)
+    """uint8 images as the exported file takes them: normalised where its caller does that, to -1..1 if unknown how."""
+    if model.takes_pixels:
+        return images.astype(input_type)
+    normalised = images / 127.5 - 1 if model.mean is None else model.normalised(images).numpy()
+    return normalised.astype(input_type)
 
 
 def compare_accuracy(
     model: Deployable, expected: Runner, actual: Runner, input_type: str, test: TestImages, what: str
 ) -> None:
     """Measure the accuracy of Keras and of the file on test images; `ExportError` if it falls too far."""
-    before, after = (accuracy(run, as_input(model, test.images, input_type), test.labels) for run in (expected, actual))
+    before, after = (accuracy(run, model, test, input_type) for run in (expected, actual))
     test.measured = before, after
     if before - after > test.max_drop:
         raise ExportError(
@@ -94,13 +99,13 @@ def compare_accuracy(
         )
 
 
-def accuracy(run: Runner, images: np.ndarray, labels: np.ndarray, batch: int = 250) -> float:
+def accuracy(run: Runner, model: Deployable, test: TestImages, input_type: str) -> float:
     """Top-1 accuracy in percent."""
     hits = 0
-    for start in range(0, len(images), batch):
-        outputs = run(images[start : start + batch])
-        hits += int((np.asarray(outputs).argmax(axis=1) == labels[start : start + batch]).sum())
-    return 100 * hits / len(images)
+    for start in range(0, len(test.labels), BATCH):
+        images = as_input(model, np.asarray(test.images[start : start + BATCH]), input_type)
+        hits += int((np.asarray(run(images)).argmax(axis=1) == test.labels[start : start + BATCH]).sum())
+    return 100 * hits / len(test.labels)
 
 
 def latency(run: Runner, image: np.ndarray, repeats: int = 50) -> float:

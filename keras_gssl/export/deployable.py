@@ -28,9 +28,10 @@ class Deployable:
 
     Attributes:
         classifier: From normalised images to logits.
-        mean, std: Per channel, on the scale 0-1; None if images are not to be normalised.
+        mean, std: Per channel, on the scale 0-1; None if they are unknown.
         class_names: One per class, or empty if unknown.
         samples: A few real images, uint8, to compare on; may be empty.
+        normalise_inside: Whether exports normalise, if mean and standard deviation are known; else their caller does.
         fit: How pictures of other shapes are made square, `"crop"` or `"pad"`; see `keras_gssl.pictures.read_picture`.
     """
 
@@ -40,19 +41,26 @@ class Deployable:
     class_names: tuple[str, ...] = ()
     samples: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0,), "uint8"))
     fit: str = "crop"
+    normalise_inside: bool = True
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether exports take pixels 0-255."""
+        return self.normalise_inside and self.mean is not None
 
     def function(self, input_type: str, probabilities: bool) -> Callable[[tf.Tensor], tf.Tensor]:
         """From images as the user has them to logits or probabilities."""
         if input_type not in INPUT_TYPES:
             raise UserError(f"The input must be uint8 or float32, received {input_type!r}.")
-        if self.mean is None and input_type == "uint8":
+        if not self.takes_pixels and input_type == "uint8":
             raise UserError(
-                "uint8 pixels need the normalisation inside the model, and its mean and standard deviation are not "
-                "known: give --mean and --std, or --input float32 for images normalised by the caller."
+                "uint8 pixels need the normalisation inside the model, and it was left out or is not known: give "
+                "--mean and --std, or --input float32 for images normalised by the caller."
             )
 
         def serve(image: tf.Tensor) -> tf.Tensor:
-            logits = self.classifier(self.normalised(image), training=False)
+            pixels = self.normalised(image) if self.takes_pixels else tf.cast(image, tf.float32)
+            logits = self.classifier(pixels, training=False)
             return tf.nn.softmax(logits) if probabilities else logits
 
         return serve
@@ -69,7 +77,7 @@ class Deployable:
 
     def metadata(self, input_type: str, probabilities: bool) -> dict[str, str]:
         """What a user of the file has to know."""
-        inside = self.mean is not None
+        inside = self.takes_pixels
         return {
             "class_names": json.dumps(list(self.class_names)),
             "input": f"{input_type} RGB image, shape (batch, height, width, channels), "

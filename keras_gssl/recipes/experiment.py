@@ -30,7 +30,7 @@ def run_experiment(name: str, load: Callable[[RunFolder], ImageData], settings: 
     print(f"{data.name}: {counts}; {describe_settings(settings)}")
     try:
         results = train(settings, data, folder, settings.resume)
-    except tf.errors.InvalidArgumentError:  # perhaps a picture that could not be decoded: say which
+    except tf.errors.OpError:  # perhaps a picture that could not be decoded: say which
         for images in (data.train_images, data.test_images):
             if isinstance(images, ImageFiles):
                 images.check()

@@ -13,18 +13,18 @@ held out for testing; which pictures those are is kept with the run. Data larger
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_gssl.data import ImageData, list_pictures
+from keras_gssl.data import ImageData, Listing, list_pictures
 from keras_gssl.data.image_files import CACHES
 from keras_gssl.data.image_folder import load_listing
 from keras_gssl.errors import UserError
 from keras_gssl.pictures import FITS
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.experiment import run_experiment
-from keras_gssl.run_folder import RunFolder
+from keras_gssl.run_folder import RunFolder, read_json
 from keras_gssl.settings import TrainingSettings, setting
 
 NAME = "image_folder"
@@ -67,37 +67,47 @@ class ImageFolderSettings(TrainingSettings):
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     settings = parse(ImageFolderSettings, NAME, __doc__, argv)
-    source = settings.source
-    if source is None:
-        raise UserError("DIR is needed: a folder with one sub-folder per class, or a CSV file (see --help).")
-    return run_experiment(NAME, lambda folder: load(settings, Path(source), folder), settings)
+    return run_experiment(NAME, lambda folder: load(settings, folder), settings)
 
 
-def load(settings: ImageFolderSettings, source: Path, folder: RunFolder) -> ImageData:
+def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
     """The pictures, listed anew or, in a run that is resumed, as they were listed when it began."""
-    begun = settings.resume and folder.pictures.exists()
-    listing = list_pictures(folder.pictures if begun else source, settings.held_out, settings.split_seed)
+    if settings.resume:
+        about = read_json(folder.data)
+        listing = list_pictures(folder.pictures, root=settings.source or about["source"]["root"])
+        return _load(settings, listing, about["name"], about)
+    if settings.source is None:
+        raise UserError("DIR is needed: a folder with one sub-folder per class, or a CSV file (see --help).")
+    source = Path(settings.source)
+    listing = list_pictures(source, settings.held_out, settings.split_seed)
     if listing.not_pictures:
         print(f"Passed over {len(listing.not_pictures)} files that are not pictures: {_some(listing.not_pictures)}")
-    data, broken = load_listing(
+    if listing.empty:
+        print(f"Passed over {len(listing.empty)} sub-folders without pictures: {_some(listing.empty)}")
+    data = _load(settings, listing, source.stem)
+    broken = data.listing.broken
+    if broken:
+        print(f"Left out {len(broken)} pictures that cannot be read:")
+        for name, reason in list(broken.items())[:SHOWN]:
+            print(f"   {name}: {reason}")
+        if len(broken) > SHOWN:
+            print(f"   and {len(broken) - SHOWN} more")
+    return data
+
+
+def _load(
+    settings: ImageFolderSettings, listing: Listing, name: str, known: Mapping[str, Any] | None = None
+) -> ImageData:
+    return load_listing(
         listing,
         settings.image_size,
         settings.fit,
         settings.skip_broken,
         settings.cache,
         settings.horizontal_flip,
-        source.stem,
+        name,
+        known,
     )
-    if broken:
-        print(f"Left out {len(broken)} pictures that cannot be read:")
-        for path, reason in list(broken.items())[:SHOWN]:
-            print(f"   {path}: {reason}")
-        if len(broken) > SHOWN:
-            print(f"   and {len(broken) - SHOWN} more")
-    if not begun:
-        folder.make()
-        listing.leaving_out(broken).write(folder.pictures)
-    return data
 
 
 def _some(names: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from keras_gssl.metrics import FEW_BELOW, MANY_ABOVE
 from keras_gssl.precision import PRECISIONS
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.results import format_table
+from keras_gssl.report import write_comparison, write_model_card, write_report
 from keras_gssl.run_folder import RunFolder
 from keras_gssl.settings import METHODS, TrainingSettings, setting
 from keras_gssl.training import train
@@ -61,7 +62,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         plain_settings, data, plain_folder, settings.resume and plain_folder.settings.exists(), report_every=10
     )
     seconds = time.monotonic() - start
-    print("4. Export.")
+    print("4. Report and export.")
+    for each in (folder, plain_folder):
+        write_report(each.path)
+        write_model_card(each.path)
+    comparison = write_comparison([folder.path, plain_folder.path], folder.path / "comparison.html")
     deployable = load_deployable(folder.path)
     files = [
         to_onnx(deployable, folder.path / "classifier.onnx"),
@@ -74,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     print(format_table(rows))
     print(f"many: more than {MANY_ABOVE} training pictures per class; few: fewer than {FEW_BELOW}.")
     print(f"\nRun folder:       {folder.path}")
+    print(f"Report:           {folder.report}   (a page to open in a browser)")
+    print(f"Both runs:        {comparison}")
     for kind, file in zip(("ONNX:      ", "SavedModel:"), files, strict=True):
         print(f"{kind}       {file}   (pixels 0-255 in, logits out, checked against Keras)")
     print(f"Keras classifier: {folder.classifier}")
