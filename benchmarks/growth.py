@@ -107,20 +107,29 @@ def draw(growth: dict[str, Any], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     figure, panels = pyplot.subplots(2, 2, figsize=(9, 6.4), layout="constrained")
     for panel, (axis, points) in zip(panels.flat, growth["axes"].items(), strict=False):
         values = [point["value"] for point in points]
         cost = [1000 / statistics.median(point["images_per_second_rounds"]) for point in points]
         panel.plot(values, cost, "o-", color="#0072b2", label="ms per image")
-        panel.set(xscale="log", yscale="log", xlabel=TITLES[axis], ylabel="ms per image")
-        panel.set_ylim(min(cost) / 2, max(cost) * 2)
+        panel.set(xscale="log", xlabel=TITLES[axis], ylabel="ms per image")
+        if max(cost) > 5 * min(cost):
+            panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            panel.set_ylim(min(cost) / 2, max(cost) * 2)
+        else:
+            panel.set_ylim(0, max(cost) * 1.3)
         panel.set_xticks(values, [f"{value:,}" for value in values])
         panel.minorticks_off()
+        panel.margins(x=0.1)
         panel.yaxis.label.set_color("#0072b2")
         memory = panel.twinx()
-        memory.plot(values, [point["peak_memory_mib"] / 1024 for point in points], "s--", color="#d55e00")
-        memory.set_ylim(bottom=0)
+        peaks = [point["peak_memory_mib"] / 1024 for point in points]
+        memory.plot(values, peaks, "s--", color="#d55e00")
+        memory.set_ylim(0, max(peaks) * 1.15)
         memory.set_ylabel("peak memory, GiB", color="#d55e00")
         panel.grid(color="#d0d7de", linewidth=0.8)
         for each in (panel, memory):
