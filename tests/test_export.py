@@ -96,11 +96,11 @@ def test_whole_model_and_bare_classifier_can_be_exported(tmp_path, run, capsys):
     assert main("onnx", "", [str(bare), "-o", str(tmp_path / "c.onnx"), "--input", "float32"]) == 0
 
 
-@pytest.mark.parametrize("kind", ["onnx", "saved_model", "litert"])
-def test_a_file_that_differs_is_not_kept(tmp_path, run, kind, monkeypatch, capsys):
+@pytest.mark.parametrize(("kind", "name"), [("onnx", "c.onnx"), ("saved_model", "c"), ("litert", "c.tflite")])
+def test_a_file_that_differs_is_not_kept(tmp_path, run, kind, name, monkeypatch, capsys):
     # The model the file is compared with, changed behind the exporter's back.
     monkeypatch.setattr(check, "TOLERANCE", -1.0)
-    assert main(kind, "", [str(run.path), "-o", str(tmp_path / "out")]) == 1
+    assert main(kind, "", [str(run.path), "-o", str(tmp_path / name)]) == 1
     assert "was not kept" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
