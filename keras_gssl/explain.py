@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_gssl.errors import UserError
+from keras_gssl.errors import UserError, as_command
 from keras_gssl.export import Deployable, load_deployable
 from keras_gssl.metrics import FEW_BELOW
 from keras_gssl.pictures import PictureError, read_picture
@@ -196,30 +196,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("-o", "--output", type=Path, help="folder for the pictures (default: RUN/explanations)")
     arguments = parser.parse_intermixed_args(argv)
-    try:
-        if not arguments.images and not arguments.embeddings:
-            raise UserError("Name pictures to explain (files, or sample:0), or give --embeddings.")
-        model, folder = load_deployable(arguments.run), RunFolder(arguments.run)
-        if not folder.data.exists():
-            raise UserError(f"{arguments.run} is not the folder of a run: it has no data.json.")
-        output = arguments.output or arguments.run / "explanations"
-        output.mkdir(parents=True, exist_ok=True)
-        written: set[Path] = set()
-        for name in arguments.images:
-            image, true, stem = find_image(model, folder, name)
-            predicted = model.class_names[int(model.logits(image[np.newaxis]).argmax())]
-            maps = heat_maps(model, image, arguments.methods)
-            path = draw_explanation(image, maps, predicted, true, _free_name(output, stem, written))
-            print(f"{name}: predicted {predicted}" + (f", true {true}" if true else "") + f"  -> {path}")
-        if arguments.embeddings:
-            print(f"t-SNE of the test features  -> {draw_embeddings(folder, output / 'embeddings.png')}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    return 0
+    return as_command(lambda: explain(arguments))
+
+
+def explain(arguments: argparse.Namespace) -> None:
+    """Draw what the command line asks for, and say where it is."""
+    if not arguments.images and not arguments.embeddings:
+        raise UserError("Name pictures to explain (files, or sample:0), or give --embeddings.")
+    model, folder = load_deployable(arguments.run), RunFolder(arguments.run)
+    if not folder.data.exists():
+        raise UserError(f"{arguments.run} is not the folder of a run: it has no data.json.")
+    output = arguments.output or arguments.run / "explanations"
+    output.mkdir(parents=True, exist_ok=True)
+    written: set[Path] = set()
+    for name in arguments.images:
+        image, true, stem = find_image(model, folder, name)
+        predicted = model.class_names[int(model.logits(image[np.newaxis]).argmax())]
+        maps = heat_maps(model, image, arguments.methods)
+        path = draw_explanation(image, maps, predicted, true, _free_name(output, stem, written))
+        print(f"{name}: predicted {predicted}" + (f", true {true}" if true else "") + f"  -> {path}")
+    if arguments.embeddings:
+        print(f"t-SNE of the test features  -> {draw_embeddings(folder, output / 'embeddings.png')}")
 
 
 def _free_name(folder: Path, stem: str, written: set[Path]) -> Path:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from keras_gssl.data import ImageData, image_folder
-from keras_gssl.errors import UserError
+from keras_gssl.errors import UserError, as_command
 from keras_gssl.export import (
     INPUT_TYPES,
     Deployable,
-    ExportError,
     TestImages,
     load_deployable,
     to_litert,
@@ -40,20 +38,15 @@ def main(kind: str, description: str, argv: Sequence[str] | None = None) -> int:
         argv: Command line.
     """
     arguments = _parser(kind, description).parse_args(argv)
-    try:
-        _check_output(kind, arguments.output)
-        model = _with_normalisation(load_deployable(arguments.source), arguments)
-        data, reason = _find_data(model, arguments)
-        test = None
-        if data is not None:
-            test = TestImages(data.test_images, data.test_labels, arguments.max_drop)
-        path = _export(kind, model, arguments, data, test)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1 if isinstance(error, ExportError) else 2
-    except OSError as error:
-        print(f"error: cannot write {error.filename or arguments.output}: {error.strerror}", file=sys.stderr)
-        return 2
+    return as_command(lambda: _run(kind, arguments))
+
+
+def _run(kind: str, arguments: argparse.Namespace) -> None:
+    _check_output(kind, arguments.output)
+    model = _with_normalisation(load_deployable(arguments.source), arguments)
+    data, reason = _find_data(model, arguments)
+    test = None if data is None else TestImages(data.test_images, data.test_labels, arguments.max_drop)
+    path = _export(kind, model, arguments, data, test)
     _describe(path, model, arguments)
     if test is not None and test.measured:
         before, after = test.measured
@@ -63,7 +56,6 @@ def main(kind: str, description: str, argv: Sequence[str] | None = None) -> int:
     image = np.zeros((1, *model.classifier.input_shape[1:]), "uint8")
     milliseconds = latency(RUNNERS[kind](path), as_input(model, image, arguments.input))
     print(f"  latency  {milliseconds:.2f} ms for one image on this machine's CPU, median of 50")
-    return 0
 
 
 def _check_output(kind: str, path: Path) -> None:

@@ -22,6 +22,8 @@ BATCH = 100
 class ExportError(UserError):
     """The exported file does not do what the Keras model does; it was not kept."""
 
+    exit_code = 1
+
 
 @dataclasses.dataclass
 class TestImages:
@@ -78,6 +80,22 @@ def compare(
             )
 
 
+def check_file(
+    model: Deployable,
+    expected: Callable[[tf.Tensor], tf.Tensor],
+    run: Runner,
+    input_type: str,
+    what: str,
+    exact: bool,
+    test: TestImages | None,
+) -> None:
+    """All that a file has to pass; one in int8 is not `exact`, so it is compared by its accuracy alone."""
+    if exact:
+        compare(model, expected, lambda batches: [run(batch) for batch in batches], input_type, what)
+    if test is not None:
+        compare_accuracy(model, expected, run, input_type, test, what)
+
+
 def as_input(model: Deployable, images: np.ndarray, input_type: str) -> np.ndarray:
     """uint8 images as the exported file takes them: normalised where its caller does that, to -1..1 if unknown how."""
     if model.takes_pixels:
@@ -87,10 +105,19 @@ def as_input(model: Deployable, images: np.ndarray, input_type: str) -> np.ndarr
 
 
 def compare_accuracy(
-    model: Deployable, expected: Runner, actual: Runner, input_type: str, test: TestImages, what: str
+    model: Deployable,
+    expected: Callable[[tf.Tensor], tf.Tensor],
+    actual: Runner,
+    input_type: str,
+    test: TestImages,
+    what: str,
 ) -> None:
     """Measure the accuracy of Keras and of the file on test images; `ExportError` if it falls too far."""
-    before, after = (accuracy(run, model, test, input_type) for run in (expected, actual))
+
+    def in_keras(images: np.ndarray) -> np.ndarray:
+        return expected(tf.constant(images)).numpy()
+
+    before, after = (accuracy(run, model, test, input_type) for run in (in_keras, actual))
     test.measured = before, after
     if before - after > test.max_drop:
         raise ExportError(

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gssl.export.check import TestImages, as_input, compare, compare_accuracy
+from keras_gssl.export.check import TestImages, as_input, check_file
 from keras_gssl.export.deployable import Deployable, output_name
 from keras_gssl.export.saved_model import write_bare
 from keras_gssl.exported import LITERT_METADATA, litert_runner, quiet_litert
@@ -66,11 +66,7 @@ def to_litert(
         partial.write_bytes(content)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(LITERT_METADATA, json.dumps(model.metadata(input_type, probabilities), indent=2) + "\n")
-        run = litert_runner(partial)
-        if calibration is None:
-            compare(model, serve, lambda batches: [run(batch) for batch in batches], input_type, "LiteRT file")
-        if test is not None:
-            compare_accuracy(model, lambda images: serve(tf.constant(images)), run, input_type, test, "LiteRT file")
+        check_file(model, serve, litert_runner(partial), input_type, "LiteRT file", calibration is None, test)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gssl.errors import UserError
-from keras_gssl.export.check import TestImages, as_input, compare, compare_accuracy
+from keras_gssl.export.check import TestImages, as_input, check_file
 from keras_gssl.export.deployable import Deployable, output_name, signature
 from keras_gssl.exported import INPUT_NAME, onnx_runner
 
@@ -77,11 +77,7 @@ def to_onnx(
             entry.key, entry.value = key, value
         onnx.checker.check_model(proto, full_check=True)
         onnx.save(proto, partial)
-        run = onnx_runner(partial)
-        if calibration is None:
-            compare(model, serve, lambda batches: [run(batch) for batch in batches], input_type, "ONNX file")
-        if test is not None:
-            compare_accuracy(model, lambda images: serve(tf.constant(images)), run, input_type, test, "ONNX file")
+        check_file(model, serve, onnx_runner(partial), input_type, "ONNX file", calibration is None, test)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

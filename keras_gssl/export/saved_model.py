@@ -48,8 +48,7 @@ def to_saved_model(
         )
         compare(model, serve, lambda batches: _run_elsewhere(partial, batches, output), input_type, "SavedModel")
         if test is not None:
-            run = saved_model_runner(partial)
-            compare_accuracy(model, lambda images: serve(tf.constant(images)), run, input_type, test, "SavedModel")
+            compare_accuracy(model, serve, saved_model_runner(partial), input_type, test, "SavedModel")
         if path.exists():
             shutil.rmtree(path)
         os.replace(partial, path)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_gssl.errors import UserError
+from keras_gssl.errors import as_command
 from keras_gssl.report import write_comparison, write_model_card, write_report
 
 
@@ -24,19 +24,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "-o", "--output", type=Path, default=Path("comparison.html"), help="page that compares several runs"
     )
     arguments = parser.parse_args(argv)
-    try:
+
+    def work() -> None:
         if len(arguments.runs) > 1:
             print(write_comparison(arguments.runs, arguments.output))
         else:
             print(write_report(arguments.runs[0]))
             print(write_model_card(arguments.runs[0]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    return 0
+
+    return as_command(work)
 
 
 if __name__ == "__main__":
