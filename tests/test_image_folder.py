@@ -176,6 +176,15 @@ def test_the_recipe_resumes_with_its_own_listing(tmp_path):
         image_folder.main(resume)
 
 
+def test_a_run_of_a_csv_file_resumes_by_the_file(tmp_path):
+    photos, run = make_folder(tmp_path / "photos"), tmp_path / "run"
+    list_pictures(photos).write(photos / "mine.csv")
+    image_folder.main([str(photos / "mine.csv"), *QUICK, "--run-dir", str(run)])
+    (run / "metrics.json").unlink()
+    image_folder.main([str(photos / "mine.csv"), "--resume", "--run-dir", str(run)])
+    assert (run / "metrics.json").exists()
+
+
 def test_a_lost_training_picture_is_replaced_by_a_test_picture(tmp_path):
     photos = make_folder(tmp_path / "photos", counts=(6, 6, 2, 1))
     listing = list_pictures(photos)

@@ -89,7 +89,7 @@ def list_pictures(source: str | Path, held_out: float = 0.2, seed: int = 0, root
         held_out: Share of each class' pictures that is held out for testing. A class of two or more pictures keeps at
             least one of each kind; a class' only picture is trained on.
         seed: Which pictures are held out: a pure function of it and of the pictures' names.
-        root: Folder that the paths in a CSV file start from; default: the file's own.
+        root: Folder that the paths in a CSV file start from, or another file in it; default: the file's own.
 
     Raises:
         DataNotFoundError: There are no pictures, or fewer than two classes; the message says what was looked for.
@@ -99,7 +99,8 @@ def list_pictures(source: str | Path, held_out: float = 0.2, seed: int = 0, root
         raise UserError(f"held_out must be above 0 and below 1, received {held_out:g}.")
     if not source.exists():
         raise DataNotFoundError(f"There is no folder or CSV file {source}.")
-    folder = source if source.is_dir() else Path(root) if root is not None else source.parent
+    start = Path(root) if root is not None and not source.is_dir() else source
+    folder = start.parent if start.is_file() else start
     found = _from_folder(source) if source.is_dir() else _from_csv(source)
     class_names = tuple(sorted(set(found.classes)))
     if len(class_names) < 2:
