@@ -6,13 +6,13 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_gssl" / "__init__.py").read_text()).group(1)
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_gssl" / "version.py").read_text()).group(1)
 
 EXPORT = ["onnx>=1.16", "tf2onnx>=1.17", "onnxruntime>=1.18"]
 EXPLAIN = ["tf-keras-vis>=0.8.7"]
 SWEEP = ["ray>=2.40"]
 DOCS = ["pdoc", "jupytext"]
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "nbclient", "ipykernel", "ruff", "mypy"]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "nbclient", "ipykernel", "ruff==0.17.6", "mypy==2.4.1", "build"]
 
 setup(
     name="keras_gssl",
@@ -20,20 +20,25 @@ setup(
     description="Gated self-supervised learning for long-tailed image classification, for Keras 3 on TensorFlow",
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    author="keras_gssl contributors",
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["keras_gssl", "keras_gssl.*"]),
-    package_data={"keras_gssl": ["py.typed"]},
+    package_data={"keras_gssl": ["py.typed", "**/*.pyi"]},
+    entry_points={"console_scripts": ["keras-gssl = keras_gssl.cli:main"]},
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.10",
+        "lazy_loader>=0.4",
         "matplotlib>=3.8",
         "numpy",
         "pillow>=10",
         "scikit-learn",
+        "scipy",
         "tensorboard",
         "tensorflow-datasets>=4.9.7",
+        "wrapt",
         "importlib_resources",  # tensorflow-datasets imports it without declaring it
         "tomli; python_version < '3.11'",
     ],

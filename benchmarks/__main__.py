@@ -120,8 +120,8 @@ def ratios(rounds: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
 
 
 def machine() -> dict[str, Any]:
-    from keras_gssl.evaluation import hardware
-    from keras_gssl.precision import BFLOAT16_INSTRUCTIONS, cpu_flags
+    from keras_gssl.runs.evaluation import hardware
+    from keras_gssl.runs.precision import BFLOAT16_INSTRUCTIONS, cpu_flags
 
     packages = ("keras_gssl", "tensorflow", "keras", "torch", "onnxruntime", "numpy")
     installed = {each.metadata["Name"].lower().replace("-", "_") for each in importlib.metadata.distributions()}

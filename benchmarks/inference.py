@@ -32,8 +32,11 @@ def _runner(kind: str, batch: int) -> Callable[[np.ndarray], Any]:
     import tensorflow as tf
 
     import keras_gssl as gssl
-    from keras_gssl.export import Deployable, to_litert, to_onnx, to_saved_model
-    from keras_gssl.exported import litert_runner, onnx_runner, saved_model_runner
+    from keras_gssl.export.deployable import Deployable
+    from keras_gssl.export.litert import to_litert
+    from keras_gssl.export.onnx_file import to_onnx
+    from keras_gssl.export.opened import litert_runner, onnx_runner, saved_model_runner
+    from keras_gssl.export.saved_model import to_saved_model
 
     classifier = gssl.GatedSSLModel(gssl.backbones.resnet32(), 10).classifier()
     model = Deployable(classifier, (0.49, 0.48, 0.45), (0.2, 0.2, 0.2))

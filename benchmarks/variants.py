@@ -37,7 +37,7 @@ def make_model(data: Any, precision: str, tasks: Any, stock_norm: bool = False) 
     import keras
 
     import keras_gssl as gssl
-    from keras_gssl import backbones
+    from keras_gssl.models import backbones
 
     keras.config.set_dtype_policy(precision)
     if stock_norm:

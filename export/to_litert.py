@@ -6,7 +6,7 @@ python export/to_litert.py runs/cifar10_lt -o classifier-int8.tflite --int8
 
 import sys
 
-from keras_gssl.export_command import main
+from keras_gssl.export.command import main
 
 if __name__ == "__main__":
     sys.exit(main("litert", __doc__))

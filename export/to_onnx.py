@@ -8,7 +8,7 @@ Keras; a file that differs is not kept.
 
 import sys
 
-from keras_gssl.export_command import main
+from keras_gssl.export.command import main
 
 if __name__ == "__main__":
     sys.exit(main("onnx", __doc__))

@@ -8,7 +8,7 @@ in a process without keras_gssl; one that differs is not kept.
 
 import sys
 
-from keras_gssl.export_command import main
+from keras_gssl.export.command import main
 
 if __name__ == "__main__":
     sys.exit(main("saved_model", __doc__))

@@ -1,10 +1,19 @@
 """Gated self-supervised learning for long-tailed image classification, for Keras 3 on TensorFlow.
 
 >>> import keras_gssl as gssl
+
+Names are imported when they are used, so this costs nothing until then, and `keras_gssl.predict` classifies with ONNX
+files without TensorFlow. `__init__.pyi` lists what there is.
 """
 
 import os as _os
 import sys as _sys
+from typing import Any as _Any
+
+import wrapt as _wrapt
+
+from keras_gssl import lazy as _lazy
+from keras_gssl.version import __version__ as __version__
 
 # These are read once, when TensorFlow and Keras are first imported. The package is written for TensorFlow (tf.data,
 # tf.image). TensorFlow leaves oneDNN's kernels off on CPUs without AVX-512; with them small convolutions are several
@@ -14,83 +23,23 @@ _os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 _os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # small runs share a GPU; else the first takes it whole
 _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors, not every notice
 
-__version__ = "0.1.0"
+__getattr__, __dir__, __all__ = _lazy.public_names(__name__, __file__)
 
-#: `python -m keras_gssl.predict` classifies with ONNX files without TensorFlow, so nothing is imported for it.
-_ONLY_PREDICTING = "keras_gssl.predict" in _sys.orig_argv and _sys.argv[0] == "-m"
 
-if not _ONLY_PREDICTING:
-    from keras_gssl.quiet_tensorflow import import_tensorflow as _import_tensorflow
+def _register_saved_classes() -> None:
+    """Whoever has imported Keras and this package, in whatever order, can load the models that it has saved."""
+    if "keras" in _sys.modules and _sys.modules["keras"].backend.backend() == "tensorflow":
+        import keras_gssl.metrics
+        import keras_gssl.models.gated
+        import keras_gssl.models.sla_sd
+        import keras_gssl.optimizers  # noqa: F401
 
-    _import_tensorflow()
 
-    if _os.environ["KERAS_BACKEND"] == "tensorflow":
-        from keras.backend import backend as _backend
-    else:
-        # Keras fails to import where the other backend is not installed, with an error that does not say why.
-        _backend = _os.environ["KERAS_BACKEND"].__str__
+def _keras_was_imported(_: _Any) -> None:
+    # Not in the midst of this package's own import of Keras; the name that needed it is followed by `when_used`.
+    if "keras_gssl.backend" not in _sys.modules:
+        _register_saved_classes()
 
-    if _backend() != "tensorflow":
-        raise ImportError(
-            f"keras_gssl needs Keras on TensorFlow, received backend {_backend()!r}: "
-            f"set the environment variable KERAS_BACKEND=tensorflow before Keras is imported."
-        )
 
-    from keras_gssl import (
-        applications,
-        backbones,
-        baselines,
-        data,
-        errors,
-        export,
-        gating,
-        layers,
-        losses,
-        metrics,
-        quadrants,
-        replicas,
-        schedules,
-        tasks,
-    )
-    from keras_gssl.gating import FrozenGate, LearnedGate, NoGate, RewardedGate
-    from keras_gssl.layers import CosineHead, FusedBatchNormalization, OptionAShortcut
-    from keras_gssl.losses import LDAMLoss, class_balanced_weights, ldam_margins
-    from keras_gssl.model import GatedSSLModel
-    from keras_gssl.optimizers import SGD
-    from keras_gssl.schedules import DeferredReweighting, StepSchedule
-    from keras_gssl.tasks import Flip, LoRotE, PretextTask, ShuffleChannels
-
-__all__ = [
-    "SGD",
-    "CosineHead",
-    "DeferredReweighting",
-    "Flip",
-    "FrozenGate",
-    "FusedBatchNormalization",
-    "GatedSSLModel",
-    "LDAMLoss",
-    "LearnedGate",
-    "LoRotE",
-    "NoGate",
-    "OptionAShortcut",
-    "PretextTask",
-    "RewardedGate",
-    "ShuffleChannels",
-    "StepSchedule",
-    "applications",
-    "backbones",
-    "baselines",
-    "class_balanced_weights",
-    "data",
-    "errors",
-    "export",
-    "gating",
-    "layers",
-    "ldam_margins",
-    "losses",
-    "metrics",
-    "quadrants",
-    "replicas",
-    "schedules",
-    "tasks",
-]
+_lazy.when_used(_register_saved_classes)
+_wrapt.register_post_import_hook(_keras_was_imported, "keras")

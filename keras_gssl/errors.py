@@ -1,30 +1,50 @@
-"""Mistakes that the person at the command line can mend; shown as one line, with exit code 2."""
+"""Mistakes that the user can mend, and the one place where a command turns them into a line and an exit code."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
+
+INTERRUPTED = 130  # what a shell expects of a command that was ended by SIGINT
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Something the user gave cannot be used. The message says what it was, what was expected and how to mend it."""
 
     #: What a command ends with.
     exit_code = 2
 
 
-def as_command(work: Callable[[], None]) -> int:
-    """Run a command's work; a mistake of the user's, or a place that cannot be written to, becomes one line.
+class DataNotFoundError(UserError, FileNotFoundError):
+    """A data set is neither on this machine nor can it be downloaded; the message says how to mend it."""
+
+
+def as_command(work: Callable[[], Any], when_interrupted: str = "") -> int:
+    """Run a command's work; the user's mistakes, and files that cannot be read or written, become one line on stderr.
+
+    Args:
+        work: Called once. If it returns an integer, that is the exit code.
+        when_interrupted: Said, after "interrupted", when the user stops the command.
 
     Returns:
         The exit code.
     """
     try:
-        work()
+        code = work()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return complain(error)
     except OSError as error:
-        print(f"error: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        reason = error.strerror or str(error) or type(error).__name__
+        print(f"error: {f'{error.filename}: ' if error.filename else ''}{reason}", file=sys.stderr)
         return UserError.exit_code
-    return 0
+    except KeyboardInterrupt:
+        print("interrupted" + (f"; {when_interrupted}" if when_interrupted else ""), file=sys.stderr)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def complain(error: UserError) -> int:
+    """Print the mistake as a line on stderr; returns the exit code that goes with it."""
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
-import keras
-import tensorflow as tf
-from keras import ops
-
-from keras_gssl.replicas import num_replicas, sum_over_replicas
+from keras_gssl.backend import keras, ops, tf
+from keras_gssl.devices import num_replicas, sum_over_replicas
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
@@ -83,9 +81,9 @@ def dense_head(units: int, fan_in: int, name: str) -> keras.layers.Dense:
     )
 
 
-def take_up_weights(model: keras.Model) -> None:
+def take_up_weights(layers: Iterable[Any]) -> None:
     """Let Keras' `Normalization` layers compute with weights that were just set; they keep what they derived before."""
-    for layer in model.layers:
+    for layer in layers:
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
 
@@ -97,11 +95,13 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     Keras computes the statistics in training with separate operations; one fused operation makes a whole training
     step of a small ResNet about a quarter faster. Weights, shapes, configuration and results are those of the stock
     layer, except that the moving variance takes the unbiased batch variance, as PyTorch and TensorFlow 2's
-    `tf.keras` did, and that several devices training together share the statistics of the global batch.
+    `tf.keras` did, and that several devices training together share the statistics of the global batch. What the kernel
+    cannot do (other axes, masks, no centre or scale, `renorm`, `synchronized`) the stock layer does.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if self.axis not in (-1, 3) or len(inputs.shape) != 4 or mask is not None or not (self.center and self.scale):
+        fused = self.axis in (-1, 3) and len(inputs.shape) == 4 and mask is None and self.center and self.scale
+        if not fused or self.synchronized or getattr(self, "renorm", False):
             return super().call(inputs, training=training, mask=mask)
         training = bool(training) and self.trainable
         inputs = ops.cast(inputs, self.compute_dtype)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
+
+from keras_gssl.backend import keras, ops
 
 
-def ldam_margins(class_counts: Sequence[int], max_margin: float = 0.5) -> np.ndarray:
+def ldam_margins(class_counts: Sequence[int] | Mapping[int, int], max_margin: float = 0.5) -> np.ndarray:
     """Margin of each class: proportional to `n_c ** -1/4`, the rarest class getting `max_margin`.
 
     Args:
@@ -32,7 +32,7 @@ def ldam_margins(class_counts: Sequence[int], max_margin: float = 0.5) -> np.nda
     return max_margin * margins / margins.max()
 
 
-def class_balanced_weights(class_counts: Sequence[int], beta: float = 0.9999) -> np.ndarray:
+def class_balanced_weights(class_counts: Sequence[int] | Mapping[int, int], beta: float = 0.9999) -> np.ndarray:
     """Weight of each class by its effective number of images, scaled to sum to the number of classes.
 
     Args:
@@ -69,7 +69,8 @@ class LDAMLoss(keras.losses.Loss):
         max_margin: Margin of the rarest class.
         scale: Factor on the cosines.
 
-    Call arguments: `y_true` of shape `(batch,)`, class indices; `y_pred` of shape `(batch, classes)`, cosines.
+    Call arguments: `y_true` of shape `(batch,)`, class indices, or `(batch, classes)`, one-hot; `y_pred` of shape
+    `(batch, classes)`, cosines.
 
     Example:
 
@@ -81,9 +82,12 @@ class LDAMLoss(keras.losses.Loss):
         "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss" (NeurIPS 2019), eq. 13.
     """
 
+    #: The heads that it goes with; see `heads_for`.
+    heads = "cosine"
+
     def __init__(
         self,
-        class_counts: Sequence[int],
+        class_counts: Sequence[int] | Mapping[int, int],
         max_margin: float = 0.5,
         scale: float = 30.0,
         reduction: str = "mean_with_sample_weight",
@@ -92,7 +96,7 @@ class LDAMLoss(keras.losses.Loss):
     ):
         # float32 whatever the policy: differences of margins drown in half precision.
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.class_counts = [int(count) for count in class_counts]
+        self.class_counts = [int(count) for count in check_class_counts(class_counts)]
         self.max_margin = max_margin
         self.scale = scale
         self._margins = ldam_margins(self.class_counts, max_margin).astype("float32")
@@ -103,9 +107,14 @@ class LDAMLoss(keras.losses.Loss):
                 f"LDAMLoss was made for {len(self.class_counts)} classes (class_counts), "
                 f"but the model predicts {y_pred.shape[-1]}."
             )
-        y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        y_true = class_indices(y_true, len(self.class_counts))
         margins = ops.one_hot(y_true, len(self.class_counts), dtype=y_pred.dtype) * self._margins
         return ops.sparse_categorical_crossentropy(y_true, self.scale * (y_pred - margins), from_logits=True)
+
+    def with_classes_split(self, parts: int) -> LDAMLoss:
+        """The same loss where every class has become `parts` classes, one after the other, each with its margin."""
+        counts = np.repeat(self.class_counts, parts).tolist()
+        return type(self).from_config({**self.get_config(), "class_counts": counts})
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -113,8 +122,34 @@ class LDAMLoss(keras.losses.Loss):
         return config
 
 
-def check_class_counts(class_counts: Sequence[int]) -> np.ndarray:
-    """Class counts as float64, or `ValueError` naming the first class without images."""
+def heads_for(loss: Any) -> str:
+    """The heads that a loss goes with: `"cosine"` where it says so itself, as `LDAMLoss` does, else `"dense"`.
+
+    A loss that takes cosines and scales them has the attributes `heads = "cosine"` and `scale`.
+    """
+    return getattr(loss, "heads", "dense")
+
+
+def class_indices(labels: Any, num_classes: int) -> Any:
+    """Class labels as int32 of shape `(batch,)`: from integers, also of shape `(batch, 1)`, or from one-hot rows."""
+    if len(labels.shape) == 2 and labels.shape[-1] == num_classes and num_classes > 1:
+        return ops.cast(ops.argmax(labels, axis=-1), "int32")
+    return ops.cast(ops.reshape(labels, (-1,)), "int32")
+
+
+def check_class_counts(class_counts: Sequence[int] | Mapping[int, int]) -> np.ndarray:
+    """Class counts as float64, or `ValueError` naming the first class without images.
+
+    Args:
+        class_counts: Training images per class, in the order of the labels; or a dictionary from label to count.
+    """
+    if isinstance(class_counts, Mapping):
+        if sorted(class_counts) != list(range(len(class_counts))):
+            raise ValueError(
+                f"class_counts as a dictionary needs the labels 0 to {len(class_counts) - 1} as keys; "
+                f"received {list(class_counts)}."
+            )
+        class_counts = [class_counts[label] for label in range(len(class_counts))]
     counts = np.asarray(class_counts, "float64")
     if counts.ndim != 1 or len(counts) < 2:
         raise ValueError(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
+from scipy.special import softmax
+
+from keras_gssl.backend import keras, ops
+from keras_gssl.losses import class_indices
 
 MANY_ABOVE = 100
 FEW_BELOW = 20
@@ -82,15 +84,12 @@ def evaluate_logits(
     """
     predicted = logits.argmax(axis=1)
     per_class = per_class_accuracy(labels, predicted, len(class_counts))
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True), dtype="float64")
     groups = shot_groups(class_counts, many_above, few_below)
     return {
         "accuracy": float((predicted == labels).mean()),
         "balanced_accuracy": _mean(per_class),
         **{name: _mean(per_class[classes]) for name, classes in groups.items()},
-        "expected_calibration_error": expected_calibration_error(
-            labels, exponentials / exponentials.sum(axis=1, keepdims=True)
-        ),
+        "expected_calibration_error": expected_calibration_error(labels, softmax(logits.astype("float64"), axis=1)),
         "per_class": [None if np.isnan(value) else float(value) for value in per_class],
     }
 
@@ -128,7 +127,7 @@ class ClassAccuracy(keras.metrics.Metric):
         self.totals = self.add_weight(shape=(num_classes,), initializer="zeros", name="totals")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        y_true = class_indices(y_true, self.num_classes)
         of_class = ops.one_hot(y_true, self.num_classes, dtype=self.dtype)
         if sample_weight is not None:
             of_class = of_class * ops.cast(ops.reshape(sample_weight, (-1, 1)), self.dtype)
@@ -162,7 +161,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         self.total = self.add_weight(shape=(), initializer="zeros", name="total")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        y_true = class_indices(y_true, y_pred.shape[-1])
         probabilities = ops.softmax(self.scale * ops.cast(y_pred, self.dtype))
         confidence = ops.max(probabilities, axis=-1)
         hit = ops.cast(ops.equal(ops.argmax(probabilities, axis=-1), y_true), self.dtype)

@@ -11,9 +11,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from keras_gssl.errors import UserError
-from keras_gssl.exported import Exported, open_exported
-from keras_gssl.pictures import PictureError, read_picture
+from keras_gssl.data.pictures.decode import PictureError, read_picture
+from keras_gssl.errors import UserError, as_command, complain
+from keras_gssl.export.opened import Exported, open_exported
 
 
 def classify(model: Exported, path: str, top: int = 3) -> list[tuple[str, float]]:
@@ -31,30 +31,28 @@ def classify(model: Exported, path: str, top: int = 3) -> list[tuple[str, float]
     return [(names[index], float(probabilities[index])) for index in (-probabilities).argsort(kind="stable")[:top]]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.predict") -> int:
     """Returns the exit code: 2 if the model or one of the pictures cannot be read; the others are classified."""
     parser = argparse.ArgumentParser(
-        prog="python -m keras_gssl.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", metavar="MODEL", help="an exported file, or a run folder")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
     parser.add_argument("--top", type=int, default=3, help="how many classes are shown (default: 3)")
     arguments = parser.parse_args(argv)
-    code = 0
-    try:
-        model = open_exported(arguments.model)
-        for path in arguments.images:
-            try:
-                (best, probability), *others = classify(model, path, max(1, arguments.top))
-            except UserError as error:
-                print(f"error: {error}", file=sys.stderr)
-                code = 2
-                continue
-            rest = ", ".join(f"{name} {100 * each:.1f} %" for name, each in others)
-            print(f"{path}: {best} {100 * probability:.1f} %" + (f"  ({rest})" if rest else ""), flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return as_command(lambda: _classify_all(arguments.model, arguments.images, max(1, arguments.top)))
+
+
+def _classify_all(model: str, paths: Sequence[str], top: int) -> int:
+    exported, code = open_exported(model), 0
+    for path in paths:
+        try:
+            (best, probability), *others = classify(exported, path, top)
+        except UserError as error:
+            code = complain(error)
+            continue
+        rest = ", ".join(f"{name} {100 * each:.1f} %" for name, each in others)
+        print(f"{path}: {best} {100 * probability:.1f} %" + (f"  ({rest})" if rest else ""), flush=True)
     return code
 
 

@@ -27,13 +27,6 @@ HELD_BACK = (
 )
 
 
-def import_tensorflow() -> None:
-    """Import TensorFlow without its notices."""
-    if "tensorflow" not in sys.modules:
-        with held_back():
-            import tensorflow  # noqa: F401
-
-
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
     """Hold back the notices above; everything else that is printed meanwhile appears at the end."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import keras_gssl as gssl
+from keras_gssl.devices import strategy_for
 from keras_gssl.errors import UserError
-from keras_gssl.replicas import strategy_for
 
 SCRIPT = Path(__file__).with_name("two_devices.py")
 
@@ -51,6 +51,6 @@ def test_batches_that_cannot_be_shared_out_are_named(small_data, make_model, mon
 
 
 def test_more_devices_than_there_are():
-    assert gssl.replicas.num_replicas() == 1
+    assert gssl.devices.num_replicas() == 1
     with pytest.raises(UserError, match="9 devices were asked for, but there are"):
         strategy_for(9)

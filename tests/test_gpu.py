@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_gssl as gssl
-from keras_gssl.precision import precision_scope
+from keras_gssl.runs.precision import precision_scope
 
 pytestmark = [
     pytest.mark.gpu,

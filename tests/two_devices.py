@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 import keras_gssl as gssl
-from keras_gssl.replicas import strategy_for
-from keras_gssl.run_folder import RunFolder
-from keras_gssl.settings import METHODS, TrainingSettings
-from keras_gssl.training import train
+from keras_gssl.devices import strategy_for
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.training import train
 
 
 def fit(devices, method, file):
@@ -21,7 +21,7 @@ def fit(devices, method, file):
         keras.utils.set_random_seed(0)
         backbone = gssl.backbones.resnet_cifar(8)
         if method == "sla-sd":
-            model = gssl.baselines.SLASDModel(backbone, 10)
+            model = gssl.SLASDModel(backbone, 10)
         else:
             model = gssl.GatedSSLModel(backbone, 10, tasks, gating=method, ssl_ratio=1.0)
         # Small steps: rounding differs between one and two devices, and large ones would amplify it.

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from keras_gssl.data.image_files import ImageFiles
+from keras_gssl.data.labels import number_labels
 from keras_gssl.data.long_tail import subset_hash
-from keras_gssl.data.pipeline import TrainingSet, evaluation_set
-from keras_gssl.tasks import PretextTask
+from keras_gssl.data.pictures.files import ImageFiles
+from keras_gssl.data.pipeline import EvaluationSet, TrainingSet
+from keras_gssl.pretext.tasks import PretextTask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ImageData:
             self.horizontal_flip,
         )
 
-    def test(self, batch_size: int | None = None) -> tf.data.Dataset:
+    def test(self, batch_size: int | None = None) -> EvaluationSet:
         """The test images, normalised and otherwise untouched, with their class labels.
 
         By default in batches of 500, of fewer where images are larger than 64x64.
@@ -92,7 +92,7 @@ class ImageData:
         if batch_size is None:
             height, width, _ = self.image_shape
             batch_size = max(1, min(500, 500 * 64 * 64 // (height * width)))
-        return evaluation_set(self.test_images, self.test_labels, self.mean, self.std, batch_size)
+        return EvaluationSet(self.test_images, self.test_labels, self.mean, self.std, batch_size)
 
     def head(self, train_count: int, test_count: int) -> ImageData:
         """The first `test_count` test images and about `train_count` training images, every class kept: for trials."""
@@ -124,10 +124,10 @@ def from_arrays(
 
     Args:
         train_images: uint8 pixels 0-255, shape `(count, side, side, channels)`.
-        train_labels: Class of each, integers from 0.
+        train_labels: Class of each: integers from 0, one-hot rows, or the classes' names.
         test_images: Held-out pictures of the same shape.
-        test_labels: Class of each.
-        class_names: Default: "0", "1", ...
+        test_labels: Class of each, likewise.
+        class_names: Default: "0", "1", ..., or the names in `train_labels`, sorted.
         mean, std: Per channel on the scale 0-1. Default: those of `train_images`.
         crop_padding: Black pixels around a training image before the random crop; 0 for no crop.
         horizontal_flip: Whether to mirror training images at random; turn it off where left and right differ in
@@ -149,21 +149,36 @@ def from_arrays(
             )
         if len(images) != len(labels):
             raise ValueError(f"{len(images)} {title}_images but {len(labels)} {title}_labels.")
-    train_labels, test_labels = (np.asarray(labels, "int64").reshape(-1) for labels in (train_labels, test_labels))
-    class_names = tuple(class_names or map(str, range(int(max(train_labels.max(), test_labels.max())) + 1)))
-    pixels = train_images.reshape(-1, train_images.shape[-1])
+    train_labels, test_labels, class_names = number_labels(train_labels, test_labels, class_names)
+    measured = None if mean is not None and std is not None else pixel_statistics(train_images)
     return ImageData(
         train_images=train_images,
         train_labels=train_labels,
         test_images=test_images,
         test_labels=test_labels,
         class_names=class_names,
-        mean=tuple(mean or (pixels.mean(axis=0) / 255).tolist()),
-        std=tuple(std or (pixels.std(axis=0) / 255).tolist()),
+        mean=_per_channel(mean if measured is None or mean is not None else measured[0]),
+        std=_per_channel(std if measured is None or std is not None else measured[1]),
         crop_padding=crop_padding,
         horizontal_flip=horizontal_flip,
         name=name,
     )
+
+
+def pixel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation per channel on the scale 0-1; `ValueError` for a channel that is all one value."""
+    pixels = images.reshape(-1, images.shape[-1])
+    mean, std = pixels.mean(axis=0) / 255, pixels.std(axis=0) / 255
+    if std.min() <= 0:
+        raise ValueError(
+            f"Channel {int(std.argmin())} of train_images has the same value in every pixel, so it tells nothing and "
+            f"cannot be normalised: leave the channel out, or give mean and std, with std above 0."
+        )
+    return mean, std
+
+
+def _per_channel(values: Any) -> tuple[float, ...]:
+    return tuple(np.atleast_1d(np.asarray(values, "float64")).tolist())
 
 
 def _spread(labels: np.ndarray, count: int) -> np.ndarray:

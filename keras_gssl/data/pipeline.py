@@ -7,30 +7,41 @@ augmented: in tf.data on the CPU, or within the training step on the GPU, which 
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from keras_gssl.data.image_files import ImageFiles, image_reader
-from keras_gssl.tasks import RANDOM, PretextTask, check_tasks, draw_and_apply
+from keras_gssl.backend import tf
+from keras_gssl.data.augmentation import random_crop, random_mirror
+from keras_gssl.data.normalisation import PixelNormalization
+from keras_gssl.data.pictures.files import ImageFiles, image_reader
+from keras_gssl.pretext.tasks import PretextTask, check_tasks, draw_and_apply
 
 CLASS_KEY = "class"
-NUMBER_KEY = "batch_number"
+NUMBER_KEY = "batch_number"  # in place of the tasks' labels, where the training step is to augment the batch
 PARALLEL_CALLS = min(16, os.cpu_count() or 2)
 PREFETCHED_BATCHES = 4
 
 Batch = tuple[tf.Tensor, dict[str, tf.Tensor]]
 
 # First words of the seeds, so that no two draws share one.
-_SHUFFLE, _CROP_ROWS, _CROP_COLUMNS, _MIRROR, _TASKS = range(5)  # the tasks draw from _TASKS upwards
+_SHUFFLE, _CROP_ROWS, _CROP_COLUMNS, _MIRROR, TASKS = range(5)  # the tasks draw from TASKS upwards
+
+
+def draw_seed(seed: int, purpose: int, number: tf.Tensor | int) -> tf.Tensor:
+    """The seed of one draw of batch `number`, for stateless random operations."""
+    # A prime step between seeds keeps (seed, purpose) pairs apart.
+    return tf.stack([tf.constant(seed * 7919 + purpose, tf.int64), tf.cast(number, tf.int64)])
 
 
 class TrainingSet:
     """Training batches that know their epoch; give it to `GatedSSLModel.fit` as `x`.
 
-    Each batch is `(images, {"class": labels, "<task>": labels, ...})`.
+    Each batch is `(images, {"class": labels, "<task>": labels, ...})`. Iterating gives the batches of the first epoch,
+    to be looked at; `len` is the number of batches of an epoch.
 
     Args:
         images: uint8, shape `(count, height, width, channels)`, or `ImageFiles`.
@@ -59,8 +70,7 @@ class TrainingSet:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
         self._images = images
         self._labels = labels
-        self._mean = mean
-        self._std = std
+        self._normalisation = PixelNormalization(mean, std)
         self.batch_size = batch_size
         self.tasks = check_tasks(tasks)
         self.seed = seed
@@ -75,35 +85,64 @@ class TrainingSet:
     def steps_per_epoch(self) -> int:
         return -(-self.num_images // self.batch_size)
 
-    def from_epoch(self, initial_epoch: int = 0, augmented: bool = True) -> tf.data.Dataset:
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.one_epoch())
+
+    def one_epoch(self) -> tf.data.Dataset:
+        """The batches of the first epoch as a finite dataset."""
+        epoch = self.from_epoch().take(self.steps_per_epoch)
+        return epoch.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch))
+
+    def normalised_as(self, normalisation: PixelNormalization) -> TrainingSet:
+        """The same batches, with images that are normalised in another way."""
+        other = copy.copy(self)
+        other._normalisation = normalisation
+        return other
+
+    def from_epoch(
+        self,
+        initial_epoch: int | Callable[[], int] = 0,
+        augmented: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> tf.data.Dataset:
         """An endless dataset that starts at the first step of `initial_epoch`.
 
         One iterator serves a whole run. With a plain `keras.Model`, give `fit` this and
         `steps_per_epoch=training_set.steps_per_epoch`.
 
         Args:
-            initial_epoch: Epoch, counted from 0.
+            initial_epoch: Epoch, counted from 0; or a function that says so when the batches are first asked for.
             augmented: False leaves `augment` to the training step: images are uint8 as they are stored, and the labels
                 hold the number of the batch under `NUMBER_KEY`.
+            class_weight: As in `keras.Model.fit`: batches get a third part, the weight of each image.
         """
         read = image_reader(self._images)
         with tf.device("CPU:0"):
             labels = tf.constant(self._labels, tf.int32)
+        weights = None if class_weight is None else tf.constant(self._weights(class_weight), tf.float32)
 
         def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             order = tf.random.experimental.stateless_shuffle(
-                tf.range(len(self._images)), seed=tf.stack([self._seed(_SHUFFLE), epoch])
+                tf.range(len(self._images)), seed=draw_seed(self.seed, _SHUFFLE, epoch)
             )
             batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
             return batches.enumerate().map(lambda step, indices: (epoch * self.steps_per_epoch + step, indices))
 
-        def one_batch(number: tf.Tensor, indices: tf.Tensor) -> Batch:
+        def one_batch(number: tf.Tensor, indices: tf.Tensor) -> tuple[Any, ...]:
             images = tf.ensure_shape(read(indices), (None, *self._images.shape[1:]))
-            batch = images, {CLASS_KEY: tf.gather(labels, indices), NUMBER_KEY: number}
-            return self.augment(*batch) if augmented else batch
+            classes = tf.gather(labels, indices)
+            batch: Any = images, {CLASS_KEY: classes, NUMBER_KEY: number}
+            batch = self.augment(*batch) if augmented else batch
+            return batch if weights is None else (*batch, tf.gather(weights, classes))
 
-        epochs = tf.data.Dataset.range(initial_epoch, tf.int64.max)
-        dataset = epochs.flat_map(one_epoch).map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        dataset = (
+            _epochs_from(initial_epoch)
+            .flat_map(one_epoch)
+            .map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        )
         return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
 
     def augment(self, images: tf.Tensor, labels: dict[str, tf.Tensor]) -> Batch:
@@ -119,74 +158,92 @@ class TrainingSet:
         labels = dict(labels)
         number = tf.cast(labels.pop(NUMBER_KEY), tf.int64)
         if self._crop_padding:
-            images = random_crop(
-                images, self._crop_padding, self._draw(_CROP_ROWS, number), self._draw(_CROP_COLUMNS, number)
-            )
+            rows, columns = (draw_seed(self.seed, purpose, number) for purpose in (_CROP_ROWS, _CROP_COLUMNS))
+            images = random_crop(images, self._crop_padding, rows, columns)
         if self._horizontal_flip:
-            images = random_mirror(images, self._draw(_MIRROR, number))
+            images = random_mirror(images, draw_seed(self.seed, _MIRROR, number))
         # Normalised first: permuting channels and then normalising each by its own statistics is not the same.
-        images = normalise(images, self._mean, self._std)
+        images = self._normalisation(images)
         if not self.tasks:
             return images, labels
-        images, task_labels = draw_and_apply(images, self.tasks, self._draw(_TASKS, number))
+        images, task_labels = draw_and_apply(images, self.tasks, draw_seed(self.seed, TASKS, number))
         return images, {**labels, **task_labels}
 
-    def _draw(self, purpose: int, number: tf.Tensor) -> tf.Tensor:
-        """The seed of one draw of batch `number`."""
-        return tf.stack([self._seed(purpose), number])
-
-    def _seed(self, purpose: int) -> tf.Tensor:
-        # A prime step between seeds keeps (seed, purpose) pairs apart.
-        return tf.constant(self.seed * 7919 + purpose, tf.int64)
-
-
-def evaluation_set(
-    images: np.ndarray | ImageFiles,
-    labels: np.ndarray,
-    mean: Sequence[float],
-    std: Sequence[float],
-    batch_size: int = 500,
-) -> tf.data.Dataset:
-    """Normalised images with their class labels, in order, each once."""
-    read = image_reader(images)
-    with tf.device("CPU:0"):
-        classes = tf.constant(labels, tf.int32)
-
-    def one_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.ensure_shape(read(indices), (None, *images.shape[1:]))
-        return normalise(batch, mean, std), tf.gather(classes, indices)
-
-    dataset = tf.data.Dataset.range(len(labels)).batch(batch_size)
-    dataset = dataset.map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
-    return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
+    def _weights(self, class_weight: Mapping[int, float]) -> np.ndarray:
+        weights = np.ones(int(np.max(self._labels)) + 1)
+        for label, weight in class_weight.items():
+            if not 0 <= int(label) < len(weights):
+                raise ValueError(
+                    f"class_weight has the class {label!r}, the training data has the classes 0 to {len(weights) - 1}."
+                )
+            weights[int(label)] = weight
+        return weights
 
 
-def normalise(images: tf.Tensor, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
-    """Pixels 0-255 to float32 with the given mean and standard deviation (per channel, scale 0-1) taken out."""
-    return (tf.cast(images, tf.float32) - 255 * np.asarray(mean, "float32")) / (255 * np.asarray(std, "float32"))
+def _epochs_from(start: int | Callable[[], int]) -> tf.data.Dataset:
+    """The numbers of all epochs from `start` on."""
+    if not callable(start):
+        return tf.data.Dataset.range(start, tf.int64.max)
+
+    def asked(_: tf.Tensor) -> tf.data.Dataset:
+        first = tf.numpy_function(lambda: np.int64(start()), [], tf.int64)
+        return tf.data.Dataset.range(tf.ensure_shape(first, ()), tf.int64.max)
+
+    return tf.data.Dataset.from_tensors(0).flat_map(asked)
 
 
-def random_crop(images: tf.Tensor, padding: int, row_seed: tf.Tensor, column_seed: tf.Tensor) -> tf.Tensor:
-    """Shift every image by up to `padding` pixels each way; what comes in is black (0)."""
-    batch, (height, width) = tf.shape(images)[0], images.shape[1:3]
-    padded = tf.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+class EvaluationSet:
+    """Images with their class labels, in order, each once: for `evaluate`, `predict` and `validation_data`.
 
-    def shifted(seed: tf.Tensor, length: int) -> tf.Tensor:
-        shift = tf.random.stateless_uniform((batch, 1), seed, 0, 2 * padding + 1, tf.int32, RANDOM)
-        return shift + tf.range(length)
+    Iterating gives normalised batches. Everything that a `tf.data.Dataset` can do, it can; `dataset()` gives one.
 
-    rows, columns = shifted(row_seed, height), shifted(column_seed, width)
-    # One gather of whole pixels is faster than one along rows and one along columns.
-    pixels = tf.reshape(padded, (batch, -1, images.shape[3]))
-    positions = rows[:, :, tf.newaxis] * (width + 2 * padding) + columns[:, tf.newaxis, :]
-    return tf.gather(pixels, positions, axis=1, batch_dims=1)
+    Args:
+        images: uint8, shape `(count, height, width, channels)`, or `ImageFiles`.
+        labels: Integers, shape `(count,)`.
+        mean, std: Per channel, on the scale 0-1.
+        batch_size: Images per batch.
+    """
 
+    def __init__(
+        self,
+        images: np.ndarray | ImageFiles,
+        labels: np.ndarray,
+        mean: Sequence[float],
+        std: Sequence[float],
+        batch_size: int = 500,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
+        self._images = images
+        self._labels = labels
+        self._normalisation = PixelNormalization(mean, std)
+        self.batch_size = batch_size
 
-def random_mirror(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Flip each image left-right with probability 1/2."""
-    # Whole numbers: XLA draws the same ones as the CPU, which of floats is not so.
-    mirrored = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed, 0, 2, tf.int32, RANDOM)
-    return tf.where(mirrored == 1, tf.image.flip_left_right(images), images)
+    def __len__(self) -> int:
+        return -(-len(self._labels) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.dataset())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # so that copies and pickles do not look for what is not there yet
+            raise AttributeError(name)
+        return getattr(self.dataset(), name)
+
+    def dataset(self, scale: float | None = None) -> tf.data.Dataset:
+        """Normalised images; or with `scale` the pixels as they are, white being `scale`."""
+        read = image_reader(self._images)
+        with tf.device("CPU:0"):
+            classes = tf.constant(self._labels, tf.int32)
+        convert = self._normalisation if scale is None else PixelNormalization(0, 1 / scale)
+
+        def one_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            batch = tf.ensure_shape(read(indices), (None, *self._images.shape[1:]))
+            return convert(batch), tf.gather(classes, indices)
+
+        dataset = tf.data.Dataset.range(len(self._labels)).batch(self.batch_size)
+        dataset = dataset.map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
 
 
 def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:

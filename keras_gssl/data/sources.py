@@ -107,7 +107,7 @@ def _check_download(dataset: str, data_dir: str) -> None:
         reason = getattr(error, "reason", error)
         raise DataNotFoundError(
             f"{dataset} was not found in {data_dir} and cannot be downloaded from {url} ({reason}). "
-            f"Set TFDS_DATA_DIR (or --data-dir) to a folder with a prepared copy ({dataset}/<version>/...), "
+            f"Set TFDS_DATA_DIR (or data_dir) to a folder with a prepared copy ({dataset}/<version>/...), "
             f"or try `python -m keras_gssl.recipes.quickstart`, which needs no download."
         ) from error
 
@@ -153,7 +153,7 @@ def digits_lt(imbalance_ratio: float = 0.02, seed: int = 0) -> ImageData:
 
 def _colour(ink: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Grey values 0-1 of shape `(count, 8, 8)` as uint8 pictures `(count, 32, 32, 3)`."""
-    import tensorflow as tf
+    from keras_gssl.backend import tf
 
     ink = tf.clip_by_value(tf.image.resize(ink[..., np.newaxis], (32, 32), method="bicubic"), 0, 1).numpy()
     shape = (len(ink), 1, 1, 3)

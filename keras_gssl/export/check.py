@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
-from keras_gssl.data import ImageFiles
+from keras_gssl.backend import tf
+from keras_gssl.data.pictures.files import ImageFiles
 from keras_gssl.errors import UserError
 from keras_gssl.export.deployable import Deployable
-from keras_gssl.exported import Runner
+from keras_gssl.export.interface import Runner
 
 TOLERANCE = 1e-4
 BATCH = 100
@@ -122,7 +122,7 @@ def compare_accuracy(
     if before - after > test.max_drop:
         raise ExportError(
             f"The {what} reaches {after:.2f} % on {len(test.labels)} test images, Keras {before:.2f} %: it falls by "
-            f"{before - after:.2f} points, at most {test.max_drop:g} were allowed (--max-drop). It was not kept."
+            f"{before - after:.2f} points, at most {test.max_drop:g} were allowed (max_drop). It was not kept."
         )
 
 

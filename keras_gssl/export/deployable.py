@@ -8,18 +8,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-import keras_gssl.baselines  # noqa: F401 (so that every saved model can be loaded)
-from keras_gssl.data.pipeline import normalise
+from keras_gssl.backend import keras, tf
+from keras_gssl.data.image_data import ImageData
+from keras_gssl.data.normalisation import normalise
 from keras_gssl.errors import UserError
-from keras_gssl.exported import INPUT_NAME
-from keras_gssl.run_folder import RunFolder, read_json
-from keras_gssl.supervised import SupervisedModel
-
-INPUT_TYPES = ("uint8", "float32")
+from keras_gssl.export.interface import INPUT_NAME, INPUT_TYPES
+from keras_gssl.files import read_json
+from keras_gssl.models.supervised import SupervisedModel
+from keras_gssl.runs.folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Deployable:
         class_names: One per class, or empty if unknown.
         samples: A few real images, uint8, to compare on; may be empty.
         normalise_inside: Whether exports normalise, if mean and standard deviation are known; else their caller does.
-        fit: How pictures of other shapes are made square, `"crop"` or `"pad"`; see `keras_gssl.pictures.read_picture`.
+        fit: How pictures of other shapes are made square, `"crop"` or `"pad"`; see `data.pictures.read_picture`.
     """
 
     classifier: keras.Model
@@ -42,6 +40,29 @@ class Deployable:
     samples: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0,), "uint8"))
     fit: str = "crop"
     normalise_inside: bool = True
+
+    @classmethod
+    def from_model(cls, model: SupervisedModel, data: ImageData | None = None) -> Deployable:
+        """The classifier of a trained model, with the normalisation and the class names that belong to it.
+
+        Args:
+            model: The model.
+            data: What it was trained on; without it the class names are unknown, and the normalisation too unless the
+                model has a `preprocessing`.
+
+        Example:
+
+        >>> data = gssl.data.digits_lt()
+        >>> model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8), data.num_classes)
+        >>> gssl.export.Deployable.from_model(model, data).class_names[:3]
+        ('0', '1', '2')
+        """
+        known = model.preprocessing
+        mean, std = (data.mean, data.std) if known is None and data is not None else (None, None)
+        if known is not None:
+            mean, std = tuple(known.mean.tolist()), tuple(known.std.tolist())
+        names = data.class_names if data is not None else ()
+        return cls(model.classifier(normalised=True), mean, std, names)
 
     @property
     def takes_pixels(self) -> bool:
@@ -54,8 +75,8 @@ class Deployable:
             raise UserError(f"The input must be uint8 or float32, received {input_type!r}.")
         if not self.takes_pixels and input_type == "uint8":
             raise UserError(
-                "uint8 pixels need the normalisation inside the model, and it was left out or is not known: give "
-                "--mean and --std, or --input float32 for images normalised by the caller."
+                "uint8 pixels need the normalisation inside the model, and it was left out or is not known: give mean "
+                "and std, or the input type float32 for images that the caller normalises."
             )
 
         def serve(image: tf.Tensor) -> tf.Tensor:
@@ -89,6 +110,13 @@ class Deployable:
         }
 
 
+def as_deployable(model: Deployable | keras.Model) -> Deployable:
+    """What the exporters take: a `Deployable`, a model that was trained, or a classifier."""
+    if isinstance(model, SupervisedModel):
+        return Deployable.from_model(model)
+    return model if isinstance(model, Deployable) else Deployable(model)
+
+
 def load_deployable(source: str | os.PathLike[str]) -> Deployable:
     """The classifier of a run folder, of a saved `SupervisedModel`, or a saved classifier (`.keras`).
 
@@ -104,9 +132,9 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
         model = keras.models.load_model(file)
     except (ValueError, OSError, TypeError) as error:
         raise UserError(f"Cannot export {file}: Keras cannot load it ({str(error).splitlines()[0]}).") from error
-    classifier = model.classifier() if isinstance(model, SupervisedModel) else model
     if not folder.data.exists():
-        return Deployable(classifier)
+        return as_deployable(model)
+    classifier = model.classifier(normalised=True) if isinstance(model, SupervisedModel) else model
     data = read_json(folder.data)
     samples = np.zeros((0,), "uint8")
     if folder.samples.exists():
@@ -125,7 +153,3 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
 def signature(model: Deployable, input_type: str) -> tf.TensorSpec:
     """What the exported function takes: images of a free batch size."""
     return tf.TensorSpec((None, *model.classifier.input_shape[1:]), input_type, name=INPUT_NAME)
-
-
-def output_name(probabilities: bool) -> str:
-    return "probabilities" if probabilities else "logits"

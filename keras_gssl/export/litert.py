@@ -8,14 +8,15 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_gssl.backend import keras, tf
 from keras_gssl.export.check import TestImages, as_input, check_file
-from keras_gssl.export.deployable import Deployable, output_name
+from keras_gssl.export.deployable import Deployable, as_deployable
+from keras_gssl.export.interface import LITERT_METADATA, output_name
+from keras_gssl.export.runners import litert_runner, quiet_litert
 from keras_gssl.export.saved_model import write_bare
-from keras_gssl.exported import LITERT_METADATA, litert_runner, quiet_litert
+from keras_gssl.files import replacing
 
 
 def to_litert(
@@ -48,7 +49,7 @@ def to_litert(
     >>> classifier = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8), num_classes=10).classifier()
     >>> written = gssl.export.to_litert(classifier, "classifier.tflite", input_type="float32")
     """
-    model = model if isinstance(model, Deployable) else Deployable(model)
+    model = as_deployable(model)
     path, output = Path(path), output_name(probabilities)
     serve = model.function(input_type, probabilities)
     with tempfile.TemporaryDirectory() as scratch:
@@ -61,13 +62,9 @@ def to_litert(
         with quiet_litert():
             content = converter.convert()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    try:
+    with replacing(path) as partial:
         partial.write_bytes(content)
         with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(LITERT_METADATA, json.dumps(model.metadata(input_type, probabilities), indent=2) + "\n")
         check_file(model, serve, litert_runner(partial), input_type, "LiteRT file", calibration is None, test)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_gssl.backend import keras, tf
 from keras_gssl.errors import UserError
 from keras_gssl.export.check import TestImages, as_input, check_file
-from keras_gssl.export.deployable import Deployable, output_name, signature
-from keras_gssl.exported import INPUT_NAME, onnx_runner
+from keras_gssl.export.deployable import Deployable, as_deployable, signature
+from keras_gssl.export.interface import INPUT_NAME, output_name
+from keras_gssl.export.runners import onnx_runner
+from keras_gssl.files import replacing
 
 OPSET = 17
 CALIBRATION_BATCH = 16
@@ -57,7 +58,7 @@ def to_onnx(
     >>> written = gssl.export.to_onnx(classifier, "classifier.onnx", input_type="float32")
     """
     onnx, tf2onnx = _import("onnx", "tf2onnx")
-    model = model if isinstance(model, Deployable) else Deployable(model)
+    model = as_deployable(model)
     path, output = Path(path), output_name(probabilities)
     serve = model.function(input_type, probabilities)
 
@@ -65,11 +66,14 @@ def to_onnx(
     def named(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {output: tf.identity(serve(image), name=output)}
 
-    proto, _ = tf2onnx.convert.from_function(named, input_signature=named.input_signature, opset=OPSET)
+    with _quiet():
+        proto, _ = tf2onnx.convert.from_function(
+            named, input_signature=named.input_signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+        )
+    _refuse_unknown(proto)
     _name_interface(proto, output)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    try:
+    with replacing(path) as partial:
         if calibration is not None:
             proto = _quantise(proto, partial, as_input(model, calibration, input_type))
         for key, value in model.metadata(input_type, probabilities).items():
@@ -78,9 +82,6 @@ def to_onnx(
         onnx.checker.check_model(proto, full_check=True)
         onnx.save(proto, partial)
         check_file(model, serve, onnx_runner(partial), input_type, "ONNX file", calibration is None, test)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 
@@ -117,13 +118,35 @@ def _quantise(proto: Any, scratch: Path, images: np.ndarray) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """onnxruntime advises at every call to do what has just been done."""
+    """tf2onnx prints what it tried in vain, and onnxruntime advises to do what has just been done."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         yield
     finally:
         logging.disable(before)
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """`erfc(x) = 1 - erf(x)`: TensorFlow's gelu has the one, ONNX the other."""
+    given, result = list(node.input), list(node.output)
+    shapes, types = node.output_shapes, node.output_dtypes
+    graph.remove_node(node.name)
+    erf = graph.make_node("Erf", given, shapes=shapes, dtypes=types)
+    one = graph.make_const(f"{name}_one", np.ones((), "float32"))
+    graph.make_node("Sub", [one.output[0], erf.output[0]], name=name, outputs=result, shapes=shapes, dtypes=types)
+
+
+def _refuse_unknown(proto: Any) -> None:
+    """Raise `UserError` for operations that the converter passed on because it does not know them."""
+    (onnx,) = _import("onnx")
+    known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
+    unknown = sorted({node.op_type for node in proto.graph.node if node.domain == ""} - known)
+    if unknown:
+        raise UserError(
+            f"The classifier has operations that cannot be written as ONNX: {', '.join(unknown)}. Export it as a "
+            f"SavedModel, or use another backbone."
+        )
 
 
 def _name_interface(proto: Any, name: str) -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_gssl.backend import keras, tf
 from keras_gssl.errors import UserError
 from keras_gssl.export.check import ExportError, TestImages, compare, compare_accuracy
-from keras_gssl.export.deployable import Deployable, output_name, signature
-from keras_gssl.exported import INPUT_NAME, SAVED_MODEL_METADATA, saved_model_runner
+from keras_gssl.export.deployable import Deployable, as_deployable, signature
+from keras_gssl.export.interface import INPUT_NAME, SAVED_MODEL_METADATA, output_name
+from keras_gssl.export.runners import saved_model_runner
+from keras_gssl.files import replacing, write_json
 
 
 def to_saved_model(
@@ -33,25 +32,19 @@ def to_saved_model(
     It needs TensorFlow alone to load: it is compared with Keras in a process that imports nothing else. Arguments and
     errors as for `to_onnx`; an existing SavedModel of that name is replaced.
     """
-    model = model if isinstance(model, Deployable) else Deployable(model)
+    model = as_deployable(model)
     path, output = Path(path), output_name(probabilities)
     if path.exists() and not (path / "saved_model.pb").exists():
         raise UserError(f"{path} exists and is not a SavedModel: choose another name.")
     serve = model.function(input_type, probabilities)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="partial-") as scratch:
-        partial = Path(scratch) / "model"
+    with replacing(path) as partial:
         write_bare(model, serve, partial, input_type, output)
         (partial / SAVED_MODEL_METADATA).parent.mkdir()
-        (partial / SAVED_MODEL_METADATA).write_text(
-            json.dumps(model.metadata(input_type, probabilities), indent=2) + "\n"
-        )
+        write_json(partial / SAVED_MODEL_METADATA, model.metadata(input_type, probabilities))
         compare(model, serve, lambda batches: _run_elsewhere(partial, batches, output), input_type, "SavedModel")
         if test is not None:
             compare_accuracy(model, serve, saved_model_runner(partial), input_type, test, "SavedModel")
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(partial, path)
     return path
 
 

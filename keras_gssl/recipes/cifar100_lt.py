@@ -12,20 +12,24 @@ rotation + flip + channels with the frozen gate 47.37. Not yet measured with thi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from keras_gssl.data import cifar100_lt
+from keras_gssl.backend import keras
+from keras_gssl.data.sources import cifar100_lt
 from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.experiment import run_experiment
+from keras_gssl.runs.result import RunResult
 
 NAME = "cifar100_lt"
 
 
-def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:
     settings = parse(CifarSettings, NAME, __doc__, argv)
     return run_experiment(
-        NAME, lambda _: cifar100_lt(settings.imbalance_ratio, settings.imbalance, settings.data_dir), settings
+        NAME,
+        lambda _: cifar100_lt(settings.imbalance_ratio, settings.imbalance, settings.data_dir),
+        settings,
+        callbacks,
     )
 
 

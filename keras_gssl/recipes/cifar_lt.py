@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_gssl.data.long_tail import IMBALANCES
-from keras_gssl.settings import TrainingSettings, setting
+from keras_gssl.runs.settings import TrainingSettings, setting
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_gssl.errors import UserError
-from keras_gssl.run_folder import RunFolder, read_json
-from keras_gssl.settings import METHODS, Settings, TrainingSettings, apply_method, check_method
+from keras_gssl.errors import UserError, as_command
+from keras_gssl.files import read_json
+from keras_gssl.recipes.run_dirs import choose_folder
+from keras_gssl.runs.settings import METHODS, Settings, TrainingSettings, apply_method, check_method
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,22 +22,14 @@ else:
 
 
 def run(main: Callable[[Sequence[str] | None], Any], argv: Sequence[str] | None = None) -> None:
-    """Run a recipe's `main`; a user's mistake becomes one line on stderr and exit code 2.
+    """Run a recipe's `main` as a command, and end the process with its exit code."""
+    sys.exit(run_as_command(main, argv))
 
-    A `main` that returns an integer names the exit code.
-    """
-    try:
-        code = main(argv)
-        sys.exit(code if isinstance(code, int) else 0)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(
-            "interrupted; what is finished is kept, and --resume (of a table: the same call) goes on from there",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+
+def run_as_command(main: Callable[[Sequence[str] | None], Any], argv: Sequence[str] | None = None) -> int:
+    """The same, returning the exit code."""
+    kept = "what is finished is kept, and --resume (of a table: the same call) goes on from there"
+    return as_command(lambda: main(argv), when_interrupted=kept)
 
 
 def parse(settings_class: type[Settings], name: str, description: str, argv: Sequence[str] | None) -> Settings:
@@ -111,7 +104,7 @@ class _AsTuple(argparse.Action):
 def read_config(path: str, settings_class: type[TrainingSettings]) -> dict[str, Any]:
     """Settings from a TOML file, or `UserError` for an unreadable file, an unknown key or a value of the wrong type."""
     try:
-        values = tomllib.loads(Path(path).read_text())
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"Cannot read --config {path}: {error.strerror}.") from error
     except tomllib.TOMLDecodeError as error:
@@ -148,7 +141,7 @@ def _settings_to_resume(
     settings_class: type[Settings], name: str, values: dict[str, Any], method: str | None
 ) -> Settings:
     """The settings of the run to resume; a setting or a method given again must not differ from it."""
-    folder = RunFolder.choose(name, values.get("run_dir"), resume=True)
+    folder = choose_folder(name, values.get("run_dir"), resume=True)
     known = {field.name for field in dataclasses.fields(settings_class)}
     saved = {
         key: tuple(value) if isinstance(value, list) else value

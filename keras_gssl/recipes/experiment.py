@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import tensorflow as tf
-
-from keras_gssl.data import ImageData, ImageFiles
+from keras_gssl.backend import keras, tf
+from keras_gssl.data.image_data import ImageData
+from keras_gssl.data.pictures.files import ImageFiles
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.command_line import describe_settings
 from keras_gssl.recipes.results import format_results
-from keras_gssl.report import write_model_card, write_report
-from keras_gssl.run_folder import RunFolder
-from keras_gssl.settings import TrainingSettings
-from keras_gssl.training import train
+from keras_gssl.recipes.run_dirs import choose_folder
+from keras_gssl.report.model_card import write_model_card
+from keras_gssl.report.run_report import write_report
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.result import RunResult
+from keras_gssl.runs.settings import TrainingSettings
+from keras_gssl.runs.training import train
 
 
-def run_experiment(name: str, load: Callable[[RunFolder], ImageData], settings: TrainingSettings) -> dict[str, Any]:
+def run_experiment(
+    name: str,
+    load: Callable[[RunFolder], ImageData],
+    settings: TrainingSettings,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> RunResult:
     """Train on the data set that `load` gives for a run folder, print and write the results."""
-    folder = RunFolder.choose(name, settings.run_dir, settings.resume)
+    folder = choose_folder(name, settings.run_dir, settings.resume)
     try:
         data = load(folder)
     except ValueError as error:  # a ratio that leaves a class without images
@@ -29,7 +36,7 @@ def run_experiment(name: str, load: Callable[[RunFolder], ImageData], settings: 
     counts = f"{len(data.train_labels)} training and {len(data.test_labels)} test images"
     print(f"{data.name}: {counts}; {describe_settings(settings)}")
     try:
-        results = train(settings, data, folder, settings.resume)
+        results = train(settings, data, folder, settings.resume, callbacks=callbacks)
     except tf.errors.OpError:  # perhaps a picture that could not be decoded: say which
         for images in (data.train_images, data.test_images):
             if isinstance(images, ImageFiles):

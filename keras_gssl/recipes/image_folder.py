@@ -17,15 +17,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_gssl.data import ImageData, Listing, list_pictures
-from keras_gssl.data.image_files import CACHES
-from keras_gssl.data.image_folder import load_listing
+from keras_gssl.backend import keras
+from keras_gssl.data.image_data import ImageData
+from keras_gssl.data.pictures.decode import FITS
+from keras_gssl.data.pictures.files import CACHES
+from keras_gssl.data.pictures.folder import load_listing
+from keras_gssl.data.pictures.listing import Listing, list_pictures
 from keras_gssl.errors import UserError
-from keras_gssl.pictures import FITS
+from keras_gssl.files import read_json
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.experiment import run_experiment
-from keras_gssl.run_folder import RunFolder, read_json
-from keras_gssl.settings import TrainingSettings, setting
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.result import RunResult
+from keras_gssl.runs.settings import TrainingSettings, setting
 
 NAME = "image_folder"
 SHOWN = 5  # broken files and other files that are named
@@ -65,9 +69,9 @@ class ImageFolderSettings(TrainingSettings):
             raise ValueError(f"held_out must be above 0 and below 1, received {self.held_out:g}")
 
 
-def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:
     settings = parse(ImageFolderSettings, NAME, __doc__, argv)
-    return run_experiment(NAME, lambda folder: load(settings, folder), settings)
+    return run_experiment(NAME, lambda folder: load(settings, folder), settings, callbacks)
 
 
 def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:

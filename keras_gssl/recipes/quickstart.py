@@ -12,19 +12,25 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from typing import Any
 
-from keras_gssl.data import digits_lt
+from keras_gssl.backend import keras
+from keras_gssl.data.sources import digits_lt
 from keras_gssl.errors import UserError
-from keras_gssl.export import load_deployable, to_onnx, to_saved_model
+from keras_gssl.export.deployable import load_deployable
+from keras_gssl.export.onnx_file import to_onnx
+from keras_gssl.export.saved_model import to_saved_model
 from keras_gssl.metrics import FEW_BELOW, MANY_ABOVE
-from keras_gssl.precision import PRECISIONS
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.results import format_table
-from keras_gssl.report import write_comparison, write_model_card, write_report
-from keras_gssl.run_folder import RunFolder
-from keras_gssl.settings import METHODS, TrainingSettings, setting
-from keras_gssl.training import train
+from keras_gssl.recipes.run_dirs import choose_folder
+from keras_gssl.report.comparison import write_comparison
+from keras_gssl.report.model_card import write_model_card
+from keras_gssl.report.run_report import write_report
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.precision import PRECISIONS
+from keras_gssl.runs.result import RunResult
+from keras_gssl.runs.settings import METHODS, TrainingSettings, setting
+from keras_gssl.runs.training import train
 
 NAME = "quickstart"
 
@@ -41,9 +47,9 @@ class QuickstartSettings(TrainingSettings):
     imbalance_ratio: float = setting(0.02, "images of the rarest class over those of the most frequent one")
 
 
-def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> dict[str, RunResult]:
     settings = parse(QuickstartSettings, NAME, __doc__, argv)
-    folder = RunFolder.choose(NAME, settings.run_dir, settings.resume)
+    folder = choose_folder(NAME, settings.run_dir, settings.resume)
     try:
         data = digits_lt(settings.imbalance_ratio)
     except ValueError as error:  # a ratio that leaves a class without pictures
@@ -56,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     start = time.monotonic()
     name = "gated self-supervision" if settings.method == "moe" else f"method {settings.method}"
     print(f"2. {name.capitalize()}: {' + '.join(settings.tasks) or 'no pretext task'}, loss {settings.loss}.")
-    gated = train(settings, data, folder, settings.resume, report_every=10)
+    gated = train(settings, data, folder, settings.resume, 10, callbacks)
     print("3. Plain cross-entropy, same network, same length.")
     plain = train(
         plain_settings, data, plain_folder, settings.resume and plain_folder.settings.exists(), report_every=10
@@ -73,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         to_saved_model(deployable, folder.path / "classifier"),
     ]
 
-    rows = {name: gated["last_epoch"], "plain cross-entropy": plain["last_epoch"]}
+    rows = {name: gated.last_epoch, "plain cross-entropy": plain.last_epoch}
     length = f"{settings.effective().epochs} epochs ({seconds:.0f} s for both runs)"
     print(f"\nTest accuracy in percent after {length}, one seed:")
     print(format_table(rows))

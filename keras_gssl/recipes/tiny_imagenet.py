@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
-from keras_gssl.data import tiny_imagenet
-from keras_gssl.data.image_files import CACHES
+from keras_gssl.backend import keras
+from keras_gssl.data.imagenet import tiny_imagenet
+from keras_gssl.data.pictures.files import CACHES
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.experiment import run_experiment
-from keras_gssl.settings import TrainingSettings, setting
+from keras_gssl.runs.result import RunResult
+from keras_gssl.runs.settings import TrainingSettings, setting
 
 NAME = "tiny_imagenet"
 
@@ -50,13 +51,13 @@ class TinyImageNetSettings(TrainingSettings):
     full_epochs = 300
 
 
-def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:
     settings = parse(TinyImageNetSettings, NAME, __doc__, argv)
     data_dir = settings.data_dir
     if data_dir is None:
         raise UserError("--data-dir is needed: the folder tiny-imagenet-200 as its archive unpacks (see --help).")
     return run_experiment(
-        NAME, lambda _: tiny_imagenet(data_dir, "disk" if settings.quick else settings.cache), settings
+        NAME, lambda _: tiny_imagenet(data_dir, "disk" if settings.quick else settings.cache), settings, callbacks
     )
 
 

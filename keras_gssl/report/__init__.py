@@ -1,7 +1,5 @@
-"""A run as one HTML page, several runs compared on one, and the model card."""
+"""A run as one HTML page, several runs compared on one, the model card, and what a classifier looks at."""
 
-from keras_gssl.report.comparison import write_comparison
-from keras_gssl.report.model_card import write_model_card
-from keras_gssl.report.run_report import write_report
+from keras_gssl.lazy import public_names
 
-__all__ = ["write_comparison", "write_model_card", "write_report"]
+__getattr__, __dir__, __all__ = public_names(__name__, __file__)

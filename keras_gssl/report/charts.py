@@ -32,10 +32,8 @@ def svg(name: str, draw: Chart, size: tuple[float, float] = (6.0, 3.6)) -> str:
         draw: Called with the axes.
         size: Inches; the chart is as wide as the page lets it be.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
 
     style = {
         "svg.fonttype": "none",  # text stays text
@@ -45,14 +43,14 @@ def svg(name: str, draw: Chart, size: tuple[float, float] = (6.0, 3.6)) -> str:
         **{"axes.edgecolor": FAINT, "grid.color": FAINT, "grid.linewidth": 0.6, "axes.axisbelow": True},
         **{"legend.frameon": False, "legend.fontsize": 9},
     }
-    with pyplot.rc_context(style):
-        figure, axes = pyplot.subplots(figsize=size, layout="constrained")
+    with rc_context(style):
+        figure = Figure(figsize=size, layout="constrained")  # not pyplot's, whose backend is the caller's
+        axes = figure.subplots()
         draw(axes)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(length=0)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        pyplot.close(figure)
     content = text.getvalue()
     content = content[content.index("<svg") :]
     for stand_in, variable in VARIABLES.items():

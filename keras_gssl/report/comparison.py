@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_gssl.errors import UserError
+from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.report.charts import SERIES, class_accuracy, curves, svg
 from keras_gssl.report.page import page, percent, section, shown, table
@@ -26,7 +27,7 @@ def write_comparison(paths: Sequence[str | Path], output: Path) -> Path:
     sections = [_results(runs, names), *_curves(runs, names), *_per_class(runs, names), _differences(runs, names)]
     output.parent.mkdir(parents=True, exist_ok=True)
     lead = f"<p>{html.escape(', '.join(names))}</p>"
-    output.write_text(page(f"{len(runs)} runs compared", lead, sections), encoding="utf-8")
+    write_text(output, page(f"{len(runs)} runs compared", lead, sections))
     return output
 
 
@@ -39,11 +40,9 @@ def _results(runs: Sequence[RunData], names: Sequence[str]) -> str:
     titles = ("run", "last epoch", *GROUPS, "balanced", "calibration error", "best epoch")
     rows = []
     for run, name in zip(runs, names, strict=True):
-        last = run.metrics["last_epoch"]
+        last, best = run.result.last_epoch, run.result.best_epoch
         columns = ("accuracy", *GROUPS, "balanced_accuracy", "expected_calibration_error")
-        rows.append(
-            (name, *(percent(last[column]) for column in columns), percent(run.metrics["best_epoch"]["accuracy"]))
-        )
+        rows.append((name, *(percent(getattr(last, column)) for column in columns), percent(best.accuracy)))
     note = (
         f"In percent, on the test images; all but the last column after the last epoch. many: classes with more than "
         f"{MANY_ABOVE} training images; few: fewer than {FEW_BELOW}. The best epoch is chosen on the test set and so "
@@ -73,15 +72,13 @@ def _per_class(runs: Sequence[RunData], names: Sequence[str]) -> list[str]:
     first = runs[0].about
     if any(run.about["class_counts"] != first["class_counts"] for run in runs):
         return [section("Accuracy per class", "<p>The runs were trained on different data.</p>")]
-    accuracy = {name: run.metrics["last_epoch"]["per_class"] for run, name in zip(runs, names, strict=True)}
+    accuracy = {name: run.result.last_epoch.per_class for run, name in zip(runs, names, strict=True)}
     chart = class_accuracy(accuracy, first["class_counts"], first["class_names"])
     return [section("Accuracy per class", svg("Accuracy per class", chart), "Rare classes are on the left.")]
 
 
 def _differences(runs: Sequence[RunData], names: Sequence[str]) -> str:
-    settings = [
-        {**run.metrics["settings"], "data": run.about["name"], "hardware": run.metrics["hardware"]} for run in runs
-    ]
+    settings = [{**run.result.settings, "data": run.about["name"], "hardware": run.result.hardware} for run in runs]
     keys = dict.fromkeys(key for each in settings for key in each)
     differing = [key for key in keys if len({str(each.get(key)) for each in settings}) > 1]
     if not differing:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_gssl.tasks import PretextTask, apply_tasks
+from keras_gssl.pretext.tasks import PretextTask, apply_tasks
 
 
 class Figure(NamedTuple):
@@ -32,7 +32,7 @@ def gallery(figures: Iterable[Figure], size: str = "") -> str:
 
 def transform_examples(image: np.ndarray, task: PretextTask) -> list[Figure]:
     """What a task makes of an image: each of its choices, on the top-left quadrant."""
-    import tensorflow as tf
+    from keras_gssl.backend import tf
 
     count = task.num_choices
     images = tf.repeat(tf.constant(image, tf.float32)[tf.newaxis], count, axis=0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.report.page import percent
 from keras_gssl.report.run_data import RunData, read_run
-from keras_gssl.settings import METHODS
+from keras_gssl.runs.settings import METHODS
 
 LONGEST_LIST = 50
 
@@ -19,34 +20,34 @@ def write_model_card(path: str | Path) -> Path:
         "Model Cards for Model Reporting" (FAT* 2019).
     """
     run = read_run(path)
-    run.folder.model_card.write_text(model_card(run), encoding="utf-8")
+    write_text(run.folder.model_card, model_card(run))
     return run.folder.model_card
 
 
 def model_card(run: RunData) -> str:
     """The card as Markdown."""
-    metrics, about = run.metrics, run.about
-    settings, last = metrics["settings"], metrics["last_epoch"]
+    result, about = run.result, run.about
+    settings, last = result.settings, result.last_epoch
     height, width, channels = about["image_shape"]
     tasks = ", ".join(settings["tasks"]) or "none"
     counts = about["class_counts"]
     rows = [
         f"| {name} | {count:,} | {percent(accuracy)} |"
-        for name, count, accuracy in zip(about["class_names"], counts, last["per_class"], strict=True)
+        for name, count, accuracy in zip(about["class_names"], counts, last.per_class, strict=True)
     ]
     if len(rows) > LONGEST_LIST:
         rows = [*rows[:LONGEST_LIST], f"| ... {len(rows) - LONGEST_LIST} more in metrics.json | | |"]
-    groups = ", ".join(f"{group} {percent(last[group])}" for group in GROUPS)
+    groups = ", ".join(f"{group} {percent(getattr(last, group))}" for group in GROUPS)
     rare = [name for name, count in zip(about["class_names"], counts, strict=True) if count < FEW_BELOW]
     return f"""# Model card: {run.name}
 
 An image classifier for {len(counts)} classes, {settings["backbone"]}, trained by keras_gssl \
-{metrics["versions"]["keras_gssl"]}.
+{result.versions["keras_gssl"]}.
 
 - Input: images of {height}x{width} pixels, {channels} channels; mean {_numbers(about["mean"])} and standard deviation \
 {_numbers(about["std"])} (per channel, scale 0-1) are taken out. Exports have that inside and take pixels 0-255.
 - Output: logits, one per class.
-- Method: {metrics["method"]}{"" if metrics["method"] in METHODS else " (a combination)"}; pretext tasks {tasks}, \
+- Method: {result.method}{"" if result.method in METHODS else " (a combination)"}; pretext tasks {tasks}, \
 gate {settings["gating"]}, loss {settings["loss"]}, {settings["epochs"]} epochs, seed {settings["seed"]}.
 
 ## Data
@@ -56,9 +57,9 @@ gate {settings["gating"]}, loss {settings["loss"]}, {settings["epochs"]} epochs,
 
 ## How good it is
 
-On the test images, after the last epoch: accuracy {percent(last["accuracy"])} %, balanced \
-{percent(last["balanced_accuracy"])} %; by class size: {groups} (many: more than {MANY_ABOVE} training images, few: \
-fewer than {FEW_BELOW}). Expected calibration error {percent(last["expected_calibration_error"])} %. One run; other \
+On the test images, after the last epoch: accuracy {percent(last.accuracy)} %, balanced \
+{percent(last.balanced_accuracy)} %; by class size: {groups} (many: more than {MANY_ABOVE} training images, few: \
+fewer than {FEW_BELOW}). Expected calibration error {percent(last.expected_calibration_error)} %. One run; other \
 seeds give other figures.
 
 | class | training images | test accuracy, % |

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from keras_gssl.errors import UserError
-from keras_gssl.run_folder import RunFolder, read_json
+from keras_gssl.files import read_json
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.result import RunResult, read_result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +20,7 @@ class RunData:
     """A finished run."""
 
     folder: RunFolder
-    metrics: dict[str, Any]
+    result: RunResult
     about: dict[str, Any]
     history: dict[str, np.ndarray]
     predictions: dict[str, np.ndarray]
@@ -39,9 +42,7 @@ class RunData:
     @property
     def probabilities(self) -> np.ndarray:
         """Of the test images, shape `(count, classes)`."""
-        logits = self.predictions["logits"].astype("float64")
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return softmax(self.predictions["logits"].astype("float64"), axis=1)
 
 
 def read_run(path: str | Path) -> RunData:
@@ -49,12 +50,10 @@ def read_run(path: str | Path) -> RunData:
     folder = RunFolder(path)
     for file in (folder.metrics, folder.data, folder.history, folder.predictions, folder.samples):
         if not file.exists():
-            raise UserError(
-                f"{path} is not the folder of a finished run: it has no {file.name}. Go on with the run by --resume."
-            )
+            raise UserError(f"{path} is not the folder of a finished run: it has no {file.name}. Resume the run first.")
     rows = folder.read_history()
     columns = dict.fromkeys(name for row in rows for name in row)
     history = {name: np.array([float(row.get(name) or "nan") for row in rows]) for name in columns}
     with np.load(folder.predictions) as stored:
         predictions = dict(stored)
-    return RunData(folder, read_json(folder.metrics), read_json(folder.data), history, predictions)
+    return RunData(folder, read_result(folder.metrics), read_json(folder.data), history, predictions)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import html
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_gssl.errors import UserError
+from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
+from keras_gssl.pretext.tasks import TASKS, make_tasks
 from keras_gssl.report.charts import calibration, class_accuracy, confusion, curves, svg
 from keras_gssl.report.images import Figure, gallery, side_by_side, transform_examples, with_heat
 from keras_gssl.report.page import definitions, page, percent, section, table
 from keras_gssl.report.run_data import RunData, read_run
-from keras_gssl.tasks import Flip, LoRotE, ShuffleChannels
 
 EXPLAINED = 6
 BEST_NOTE = "The best epoch is chosen on the test set, as in the paper, and so optimistic."
@@ -40,19 +40,17 @@ def write_report(path: str | Path) -> Path:
         _settings(run),
     ]
     content = page(f"{run.name}: {run.about['name']}", _lead(run), sections)
-    partial = run.folder.report.with_suffix(".partial")
-    partial.write_text(content, encoding="utf-8")
-    os.replace(partial, run.folder.report)
+    write_text(run.folder.report, content)
     return run.folder.report
 
 
 def _lead(run: RunData) -> str:
-    metrics, counts = run.metrics, run.about["class_counts"]
-    length = "" if metrics["full_length"] else " This is a short run: its figures say little about the method."
+    result, counts = run.result, run.about["class_counts"]
+    length = "" if result.full_length else " This is a short run: its figures say little about the method."
     return (
-        f"<p>Method <strong>{html.escape(metrics['method'])}</strong>, {metrics['settings']['epochs']} epochs on "
+        f"<p>Method <strong>{html.escape(result.method)}</strong>, {result.settings['epochs']} epochs on "
         f"{sum(counts):,} training images in {len(counts)} classes ({min(counts)} to {max(counts):,} images each); "
-        f"<strong>{percent(metrics['last_epoch']['accuracy'])} %</strong> of {run.about['test_images']:,} test images "
+        f"<strong>{percent(result.last_epoch.accuracy)} %</strong> of {run.about['test_images']:,} test images "
         f"right after the last epoch.{length}</p>"
     )
 
@@ -61,8 +59,8 @@ def _results(run: RunData) -> str:
     columns = ("accuracy", *GROUPS, "balanced_accuracy", "expected_calibration_error")
     titles = ("", "accuracy", *GROUPS, "balanced", "calibration error")
     rows = [
-        (f"{epoch} epoch ({run.metrics[key]['epoch']})", *(percent(run.metrics[key][column]) for column in columns))
-        for epoch, key in (("last", "last_epoch"), ("best", "best_epoch"))
+        (f"{name} epoch ({scores.epoch})", *(percent(getattr(scores, column)) for column in columns))
+        for name, scores in (("last", run.result.last_epoch), ("best", run.result.best_epoch))
     ]
     note = (
         f"In percent, on the test images; epochs counted from 0. many: classes with more than {MANY_ABOVE} training "
@@ -72,7 +70,7 @@ def _results(run: RunData) -> str:
 
 
 def _curves(run: RunData) -> list[str]:
-    best, last = run.metrics["best_epoch"]["epoch"], run.metrics["last_epoch"]["epoch"]
+    best, last = run.result.best_epoch.epoch, run.result.last_epoch.epoch
     losses = {
         title: run.series(column)
         for title, column in (("total", "loss"), ("class", "class_loss"), ("test", "val_loss"))
@@ -93,7 +91,7 @@ def _curves(run: RunData) -> list[str]:
         gates = {task: run.series(f"gate_{task}") for task in tasks}
         told = {task: (run.series(f"{task}_accuracy")[0], 100 * run.series(f"{task}_accuracy")[1]) for task in tasks}
         chance = ", ".join(f"{task} {100 / labels:.1f} %" for task, labels in _labels_of(tasks).items())
-        gating = run.metrics["settings"]["gating"]
+        gating = run.result.settings["gating"]
         sections += [
             section(
                 "Gate weights",
@@ -111,12 +109,12 @@ def _curves(run: RunData) -> list[str]:
 
 
 def _labels_of(tasks: list[str]) -> dict[str, int]:
-    known = {task.name: task.num_labels for task in (Flip(), LoRotE(), ShuffleChannels())}
+    known = {task.name: task.num_labels for task in make_tasks(tuple(TASKS))}
     return {task: known[task] for task in tasks if task in known}
 
 
 def _per_class(run: RunData) -> str:
-    accuracy = run.metrics["last_epoch"]["per_class"]
+    accuracy = run.result.last_epoch.per_class
     chart = svg(
         "Accuracy per class against number of training images",
         class_accuracy({run.name: accuracy}, run.about["class_counts"], run.class_names),
@@ -133,7 +131,7 @@ def _confusion(run: RunData) -> str:
 
 
 def _calibration(run: RunData) -> str:
-    error = percent(run.metrics["last_epoch"]["expected_calibration_error"])
+    error = percent(run.result.last_epoch.expected_calibration_error)
     return section(
         "Calibration",
         svg("Calibration diagram", calibration(run.predictions["labels"], run.probabilities)),
@@ -160,16 +158,14 @@ def _mistakes(run: RunData) -> list[str]:
 
 
 def _transforms(run: RunData) -> list[str]:
-    settings = run.metrics["settings"]
+    settings = run.result.settings
     if not settings["tasks"]:
         return []
     images, _ = _samples(run)
     image = images[images.std(axis=-1).mean(axis=(1, 2)).argmax()]  # the most colourful shows shuffled channels best
-    tasks = {"flip": Flip(axis=settings["flip_axis"]), "lorot": LoRotE(), "channels": ShuffleChannels()}
     parts = [
-        f"<h3>{html.escape(name)}</h3>" + gallery(transform_examples(image, tasks[name]), "small")
-        for name in settings["tasks"]
-        if name in tasks
+        f"<h3>{html.escape(task.name)}</h3>" + gallery(transform_examples(image, task), "small")
+        for task in make_tasks(settings["tasks"], settings["flip_axis"])
     ]
     note = (
         "What the pretext tasks make of one quadrant, here the top-left one; in training it is drawn at random, and "
@@ -179,8 +175,8 @@ def _transforms(run: RunData) -> list[str]:
 
 
 def _grad_cam(run: RunData) -> str:
-    from keras_gssl.explain import heat_maps
-    from keras_gssl.export import load_deployable
+    from keras_gssl.export.deployable import load_deployable
+    from keras_gssl.report.explanations import heat_maps
 
     images, labels = _samples(run)
     model = load_deployable(run.folder.path)
@@ -203,14 +199,14 @@ def _samples(run: RunData) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _settings(run: RunData) -> str:
-    metrics = run.metrics
+    result = run.result
     values: dict[str, Any] = {
-        **metrics["settings"],
-        "precision used": metrics["precision"],
-        "learning rate drops at": metrics["milestones"]["learning_rate_drops"],
-        "re-weighting from": metrics["milestones"]["reweighting"],
-        "wall time": f"{metrics['wall_time_seconds'] / 60:.1f} min",
-        "hardware": metrics["hardware"],
-        "versions": ", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
+        **result.settings,
+        "precision used": result.precision,
+        "learning rate drops at": result.milestones["learning_rate_drops"],
+        "re-weighting from": result.milestones["reweighting"],
+        "wall time": f"{result.wall_time_seconds / 60:.1f} min",
+        "hardware": result.hardware,
+        "versions": ", ".join(f"{name} {version}" for name, version in result.versions.items()),
     }
     return section("Settings", definitions(values), wide=True)

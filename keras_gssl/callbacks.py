@@ -1,0 +1,94 @@
+"""Learning rate and deferred re-weighting as pure functions of the epoch, so that a resumed run needs no state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_gssl.backend import keras
+from keras_gssl.losses import class_balanced_weights
+
+
+def scale_milestones(milestones: Sequence[int], epochs: int, full_epochs: int) -> tuple[int, ...]:
+    """Milestones of a run of `full_epochs`, moved in proportion for a shorter one; a longer one keeps them.
+
+    Example:
+
+    >>> gssl.callbacks.scale_milestones((160, 180), epochs=20, full_epochs=200)
+    (16, 18)
+    """
+    if epochs >= full_epochs:
+        return tuple(milestones)
+    return tuple(round(milestone * epochs / full_epochs) for milestone in milestones)
+
+
+class StepSchedule(keras.callbacks.Callback):
+    """Sets the learning rate at the start of every epoch: linear warm-up, then drops.
+
+    Args:
+        learning_rate: Rate between warm-up and the first drop.
+        warmup_epochs: Epoch `e` (counted from 0) of the warm-up runs at `learning_rate * (e + 1) / warmup_epochs`.
+        drops: From which epoch on the rate is multiplied by which factor of `learning_rate`.
+
+    Example:
+
+    >>> schedule = gssl.StepSchedule(0.1, warmup_epochs=5, drops={160: 0.01, 180: 0.0001})
+    >>> [round(schedule(epoch), 6) for epoch in (0, 5, 160, 180)]
+    [0.02, 0.1, 0.001, 1e-05]
+    """
+
+    def __init__(self, learning_rate: float = 0.1, warmup_epochs: int = 5, drops: Mapping[int, float] | None = None):
+        super().__init__()
+        self.learning_rate = learning_rate
+        self.warmup_epochs = warmup_epochs
+        self.drops = dict(sorted((drops or {}).items()))
+
+    def __call__(self, epoch: int) -> float:
+        if epoch < self.warmup_epochs:
+            return self.learning_rate * (epoch + 1) / self.warmup_epochs
+        factor = 1.0
+        for start, drop in self.drops.items():
+            if epoch >= start:
+                factor = drop
+        return self.learning_rate * factor
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.model.optimizer.learning_rate = self(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = self(epoch)
+
+
+class DeferredReweighting(keras.callbacks.Callback):
+    """From `start_epoch` on, weighs each image's class loss by its class-balanced weight; before, all weights are 1.
+
+    Works with any loss on a `GatedSSLModel`. The class loss is the weighted mean, `sum(w * loss) / sum(w)`.
+
+    Args:
+        class_counts: Training images per class.
+        start_epoch: First epoch (counted from 0) with weights.
+        beta: See `class_balanced_weights`.
+
+    Example:
+
+    >>> drw = gssl.DeferredReweighting([5000, 50], start_epoch=160)
+    >>> drw(159), drw(160).round(3)
+    (array([1., 1.]), array([0.025, 1.975]))
+
+    Reference:
+        DRW in "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss" (NeurIPS 2019), section 3.3.
+    """
+
+    def __init__(self, class_counts: Sequence[int] | Mapping[int, int], start_epoch: int, beta: float = 0.9999):
+        super().__init__()
+        self.start_epoch = start_epoch
+        self._weights = class_balanced_weights(class_counts, beta)
+
+    def __call__(self, epoch: int) -> np.ndarray:
+        return self._weights if epoch >= self.start_epoch else np.ones_like(self._weights)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.model.class_weights.assign(self(epoch))

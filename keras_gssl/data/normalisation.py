@@ -1,0 +1,108 @@
+"""From pixels to what a backbone takes, and what images on the wrong scale are told apart by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_gssl.backend import keras, tf
+
+LARGEST_NORMALISED = 30.0  # black and white pixels stay far below, unless a standard deviation is below 0.03
+LARGEST_SHARE = 2.0  # of white; images on the scale 0-1 may be a little beyond 1 after resizing
+WHITES = (1.0, 255.0, 65535.0)  # what the brightest pixel is, in floats and in whole numbers of 8 and 16 bits
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class PixelNormalization:
+    """`(pixels / scale - mean) / std`: how a network wants its images, and on which scale they come.
+
+    Give it to `GatedSSLModel(preprocessing=...)`, and the model takes pixels, in `fit`, `evaluate`, `predict` and when
+    it is exported. Backbones of `keras_gssl.applications` carry theirs.
+
+    Args:
+        mean: Of each channel, on the scale 0-1; or one number for all.
+        std: Standard deviation likewise, above 0.
+        scale: The value of white: 255 for pixels 0-255, 1 for 0-1.
+
+    Example:
+
+    >>> normalise = gssl.PixelNormalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    >>> normalise(np.full((1, 1, 1, 3), 255, "uint8")).numpy().ravel()
+    array([2., 2., 2.], dtype=float32)
+    """
+
+    def __init__(self, mean: Sequence[float] | float, std: Sequence[float] | float, scale: float = 255.0):
+        self.mean, self.std = (np.atleast_1d(np.asarray(each, "float64")) for each in (mean, std))
+        self.scale = float(scale)
+        if self.mean.ndim > 1 or self.std.ndim > 1 or not (np.isfinite(self.mean).all() and (self.std > 0).all()):
+            raise ValueError(
+                f"mean and std are numbers per channel on the scale 0-1, std above 0; received mean={mean}, std={std}. "
+                f"A channel of standard deviation 0 tells nothing: leave it out, or give it the std 1."
+            )
+        if not self.scale > 0:
+            raise ValueError(f"scale is the value of white, 255 or 1; received {scale}.")
+
+    @classmethod
+    def of(cls, images: Any, scale: float = 255.0) -> PixelNormalization:
+        """With the mean and standard deviation of some images, an array of shape `(count, height, width, channels)`."""
+        pixels = np.asarray(images, "float64").reshape(-1, np.shape(images)[-1]) / scale
+        return cls(pixels.mean(axis=0), pixels.std(axis=0), scale)
+
+    def __call__(self, images: Any) -> tf.Tensor:
+        mean, std = (self.scale * each.astype("float32") for each in (self.mean, self.std))
+        return (tf.cast(images, tf.float32) - mean.astype("float32")) / std.astype("float32")
+
+    def complaint(self, smallest: float, largest: float) -> str | None:
+        """What is wrong with images of these values, or None."""
+        expected = f"The model expects pixels 0-{self.scale:g}"
+        if smallest < -LARGEST_SHARE:
+            return (
+                f"{expected} and normalises them itself; received values from {smallest:.3g} to {largest:.3g}: give it "
+                f"the pixels as they are."
+            )
+        if largest > LARGEST_SHARE * self.scale:
+            white = next((each for each in WHITES if largest <= each), largest)
+            return (
+                f"{expected}, received values up to {largest:.4g}: divide the images by {white / self.scale:g}, or make "
+                f"the model with PixelNormalization(..., scale={white:g})."
+            )
+        if self.scale > 1 and 0 < largest <= 1:
+            return (
+                f"{expected}, received values from {smallest:.3g} to {largest:.3g}: multiply the images by "
+                f"{self.scale:g}, or make the model with PixelNormalization(..., scale=1)."
+            )
+        return None
+
+    def as_layer(self, **kwargs: Any) -> keras.layers.Layer:
+        """The same as a stock Keras layer."""
+        scale, offset = 1 / (self.scale * self.std), -self.mean / self.std
+        return keras.layers.Rescaling(scale.tolist(), offset.tolist(), dtype="float32", **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self.mean.tolist(), "std": self.std.tolist(), "scale": self.scale}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> PixelNormalization:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"PixelNormalization(mean={self.mean.tolist()}, std={self.std.tolist()}, scale={self.scale:g})"
+
+
+def complaint_of_pixels(smallest: float, largest: float) -> str | None:
+    """What is wrong with images of these values for a model that takes normalised images, or None."""
+    if largest <= LARGEST_NORMALISED:
+        return None
+    return (
+        f"The model takes normalised images, received values from {smallest:.3g} to {largest:.4g}, which look like "
+        f"pixels: make the model with preprocessing=PixelNormalization(mean, std), or normalise them as in training "
+        f"(keras_gssl.data.normalise). For a backbone that wants such values, preprocessing=PixelNormalization(0, 1, "
+        f"scale=1) hands them on as they are."
+    )
+
+
+def normalise(images: tf.Tensor, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
+    """Pixels 0-255 to float32 with the given mean and standard deviation (per channel, scale 0-1) taken out."""
+    return PixelNormalization(mean, std)(images)

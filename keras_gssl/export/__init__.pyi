@@ -1,0 +1,10 @@
+from .check import ExportError as ExportError
+from .check import TestImages as TestImages
+from .deployable import Deployable as Deployable
+from .deployable import load_deployable as load_deployable
+from .interface import INPUT_TYPES as INPUT_TYPES
+from .litert import to_litert as to_litert
+from .onnx_file import to_onnx as to_onnx
+from .opened import Exported as Exported
+from .opened import open_exported as open_exported
+from .saved_model import to_saved_model as to_saved_model

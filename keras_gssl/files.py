@@ -1,0 +1,56 @@
+"""Files that are either as they were or wholly written, whenever a process dies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name to write a file or folder under, which takes the place of `path` if the block ends without an error.
+
+    Example:
+
+    >>> from pathlib import Path
+    >>> from keras_gssl.files import replacing
+    >>> with replacing("notes.txt") as partial:
+    ...     count = partial.write_text("all of it")
+    >>> Path("notes.txt").read_text()
+    'all of it'
+    """
+    path = Path(path)
+    partial = path.with_name(f"partial-{path.name}")  # the suffix stays: some writers go by it
+    _remove(partial)
+    try:
+        yield partial
+        if path.is_dir():
+            shutil.rmtree(path)  # a folder cannot be renamed over another
+        os.replace(partial, path)
+    finally:
+        _remove(partial)
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,279 @@
+"""What every training method here shares: backbone, classification head, deferred re-weighting, one training step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from keras_gssl.backend import keras, ops, tf
+from keras_gssl.data.normalisation import PixelNormalization
+from keras_gssl.data.pipeline import CLASS_KEY
+from keras_gssl.devices import global_batch_size, num_replicas, sum_over_replicas
+from keras_gssl.layers import CosineHead, dense_head
+from keras_gssl.losses import class_indices, heads_for
+from keras_gssl.models.classifier import flat_classifier
+from keras_gssl.models.inputs import FitsAnyData
+from keras_gssl.models.shapes import backbone_shapes
+
+#: Kinds of heads, and the factor that makes logits of their outputs unless another is given.
+HEADS = {"cosine": 30.0, "dense": 1.0}
+
+
+class StepLosses(NamedTuple):
+    """What a method computes from one batch.
+
+    Attributes:
+        outputs: Class outputs, shape `(batch, num_classes)`, for the metrics.
+        class_loss: Scalar, from `weighted_class_loss`; Keras divides it by the number of devices.
+        auxiliary_loss: Scalar, from `mean_share`; part of the total loss.
+        unreported_loss: Scalar, from `mean_share`; trained, but not part of the loss that the history shows.
+    """
+
+    outputs: Any
+    class_loss: Any
+    auxiliary_loss: Any = 0.0
+    unreported_loss: Any = 0.0
+
+
+class SupervisedModel(FitsAnyData, keras.Model):
+    """Base of the methods: a subclass says in `step_losses` what it adds to the class loss.
+
+    Args:
+        backbone: Any `keras.Model` from images to a feature vector per image, such as `backbones.resnet32()`.
+        num_classes: Number of classes.
+        heads: `"cosine"` for `LDAMLoss`: heads give cosines without scale. `"dense"` for cross-entropy: ordinary dense
+            layers with bias, giving logits.
+        logit_scale: What the outputs are multiplied by to be logits, whose softmax is the probability that was trained.
+            Default 30 for cosine heads, the scale of `LDAMLoss`; 1 for dense heads.
+        preprocessing: How pixels are normalised. With it the model takes pixels; without it, images that are normalised
+            already, as `data.train()` and `data.test()` give them. Default: what the backbone carries, if anything.
+        input_shape: `(height, width, channels)`; needed only for a subclassed backbone that was never called.
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        num_classes: int,
+        heads: str = "cosine",
+        logit_scale: float | None = None,
+        preprocessing: PixelNormalization | None = None,
+        input_shape: Sequence[int] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if heads not in HEADS:
+            raise ValueError(f"heads must be one of {', '.join(map(repr, HEADS))}; received {heads!r}.")
+        self.backbone = backbone
+        self.num_classes = num_classes
+        self.heads = heads
+        self.logit_scale = HEADS[heads] if logit_scale is None else float(logit_scale)
+        self.preprocessing = preprocessing or getattr(backbone, "preprocessing", None)
+        self._given_input_shape = input_shape
+        self._image_shape, self._features_shape = backbone_shapes(backbone, input_shape)
+        self.class_head = self._make_head(num_classes, "class_head")
+        # Kept here rather than in the loss, whose variables Keras does not save.
+        self.class_weights = self.add_weight(
+            shape=(num_classes,), initializer="ones", trainable=False, name="class_weights", dtype="float32"
+        )
+        self._augment: Callable[[Any, Any], tuple[Any, Any]] | None = None
+        self.total_loss = keras.metrics.Mean(name="loss")
+        self.class_loss = keras.metrics.Mean(name="class_loss")
+
+    def _make_head(self, units: int, name: str) -> keras.layers.Layer:
+        if self.heads == "cosine":
+            head: keras.layers.Layer = CosineHead(units, dtype="float32", name=name)
+        else:
+            head = dense_head(units, self._features_shape[-1], name)
+        head.build(self._features_shape)
+        return head
+
+    @property
+    def input_shape(self) -> tuple[Any, ...]:
+        return self._image_shape
+
+    @property
+    def output_shape(self) -> tuple[int | None, int]:
+        return (None, self.num_classes)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Everything is built when the model is made; Keras notes the shape here, for its exporters."""
+        self.built = True
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Class outputs of shape `(batch, num_classes)`: cosines or logits, by `heads`."""
+        return self.class_head(self.features(self.normalised(images), training))
+
+    def normalised(self, images: Any) -> Any:
+        return images if self.preprocessing is None else self.preprocessing(images)
+
+    def features(self, images: Any, training: bool) -> Any:
+        """What the backbone makes of normalised images."""
+        # Heads, gate and losses need float32 whatever the backbone computes in.
+        return ops.cast(self.backbone(images, training=training), "float32")
+
+    def prepare(self, images: Any, labels: Any) -> tuple[Any, dict[str, Any]]:
+        """A training batch, wherever it comes from, as normalised images and labels by name."""
+        if not isinstance(labels, dict):
+            return self.normalised(images), {CLASS_KEY: labels}
+        # From data.train() or with_pretext(): normalised and altered there, or left to this step by data.train().
+        return (images, labels) if self._augment is None else self._augment(images, labels)
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.compute_loss`; `y` may be the dictionary that training batches hold."""
+        return super().compute_loss(x, _classes(y), y_pred, *args, **kwargs)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """As `keras.Model.compute_metrics`; `y` may be the dictionary that training batches hold."""
+        return super().compute_metrics(x, _classes(y), y_pred, sample_weight)
+
+    def step_losses(self, images: Any, labels: dict[str, Any], sample_weight: Any) -> StepLosses:
+        """The losses of one prepared training batch; updates the trackers that the method adds."""
+        outputs = self.class_head(self.features(images, training=True))
+        return StepLosses(outputs, self.weighted_class_loss(images, labels[CLASS_KEY], outputs, sample_weight))
+
+    def step_variables(self) -> list[Any]:
+        """The variables that the training step moves (and decays)."""
+        return self.trainable_variables
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        self.check_loss()
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, labels = self.prepare(images, labels)
+        if not self.optimizer.built:  # for all weights, so that saved optimizer state does not depend on the method
+            self.optimizer.build(self.trainable_variables)
+        variables = self.step_variables()
+
+        with tf.GradientTape() as tape:
+            losses = self.step_losses(images, labels, sample_weight)
+            # Keras has divided the class loss by the number of devices; gradients are summed over them.
+            total_loss = losses.class_loss + losses.auxiliary_loss / self._replicas
+            scaled_loss = self.optimizer.scale_loss(total_loss + losses.unreported_loss / self._replicas)
+
+        gradients = tape.gradient(scaled_loss, variables)
+        self.optimizer.apply(gradients, variables)
+
+        batch = global_batch_size(losses.outputs) / self._replicas
+        self.total_loss.update_state(total_loss * self._replicas, sample_weight=batch)
+        self.class_loss.update_state(losses.class_loss * self._replicas, sample_weight=batch)
+        return self.compute_metrics(images, labels, losses.outputs, sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(labels, dict):  # training batches, normalised already
+            outputs = self.class_head(self.features(images, training=False))
+        else:
+            outputs = self(images, training=False)
+        loss = self.compute_loss(images, labels, outputs, sample_weight, training=False)
+        self.total_loss.update_state(loss * self._replicas, sample_weight=ops.shape(outputs)[0])
+        results = self.compute_metrics(images, labels, outputs, sample_weight)
+        only_in_training = {metric.name for metric in self.training_metrics()}
+        return {name: result for name, result in results.items() if name not in only_in_training}
+
+    def training_metrics(self) -> list[keras.metrics.Metric]:
+        """Trackers that evaluation does not report."""
+        return [self.class_loss]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """All metrics, with the tracker of the total loss in place of Keras' own, which a custom step cannot reach."""
+        total = getattr(self, "total_loss", None)
+        others = [metric for metric in super().metrics if metric.name != "loss"]
+        return [total, *others] if total is not None and self.compiled else others
+
+    @property
+    def _replicas(self) -> int:
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def weighted_class_loss(self, images: Any, classes: Any, outputs: Any, sample_weight: Any) -> Any:
+        """The compiled loss, each image weighed by its class weight (see `DeferredReweighting`)."""
+        weights, share = self.image_weights(classes, sample_weight)
+        return share * self.compute_loss(images, classes, outputs, weights, training=True)
+
+    def image_weights(self, classes: Any, sample_weight: Any) -> tuple[Any, Any]:
+        """Weight of each image, and what a loss weighed with them on this device is to be multiplied by.
+
+        The class weights have mean 1 on this device, so that a loss that divides by the batch size gives the weighted
+        mean over them as well; `sample_weight` counts as it does in Keras. The factor makes the mean over the devices
+        that over the global batch.
+        """
+        balance = ops.take(self.class_weights, class_indices(classes, self.num_classes))
+        weights = total = balance
+        if sample_weight is not None:
+            weights = balance * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            by_weight = getattr(self.loss, "reduction", None) == "mean_with_sample_weight"
+            total = weights if by_weight else balance
+        total = ops.sum(total)
+        share = ops.divide_no_nan(num_replicas() * total, sum_over_replicas(total))
+        return weights / ops.mean(balance), share
+
+    def check_loss(self) -> None:
+        """Raise `ValueError` where the compiled loss does not go with the heads."""
+        loss, wanted = self.loss, heads_for(self.loss)
+        if (isinstance(loss, str) and "crossentropy" in loss) or getattr(loss, "from_logits", True) is False:
+            raise ValueError(
+                "The heads give logits, not probabilities: compile with "
+                "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
+            )
+        if wanted != self.heads:
+            raise ValueError(
+                f"heads={self.heads!r} do not go with {loss!r}: "
+                + (
+                    "it needs cosines between -1 and 1; make the model with heads='cosine'."
+                    if wanted == "cosine"
+                    else "it needs logits; make the model with heads='dense', or use LDAMLoss (a loss of your own that "
+                    "scales cosines has the attributes heads = 'cosine' and scale)."
+                )
+            )
+        scale = getattr(loss, "scale", self.logit_scale) if wanted == "cosine" else self.logit_scale
+        if scale != self.logit_scale:
+            raise ValueError(
+                f"The loss scales cosines by {scale:g}, the model says {self.logit_scale:g}: make the model with "
+                f"logit_scale={scale:g}."
+            )
+
+    def classifier(self, logit_scale: float | None = None, normalised: bool = False) -> keras.Model:
+        """The deployable part: a flat functional float32 model to logits, without pretext heads.
+
+        It is a copy made of stock Keras layers alone (as far as the backbone's own layers are), so it loads without
+        this package. It takes what the model takes.
+
+        Args:
+            logit_scale: Factor on the outputs. Default: the model's `logit_scale`, so that the softmax of the logits is
+                the probability that was trained. With 1, the outputs are those of the model itself.
+            normalised: Leave a `preprocessing` out: the classifier then takes normalised images.
+
+        Returns:
+            A `keras.Model` with the layers `image` ... `logits`.
+        """
+        scale = self.logit_scale if logit_scale is None else logit_scale
+        preprocessing = None if normalised else self.preprocessing
+        return flat_classifier(self.backbone, self.class_head, scale, self._image_shape, preprocessing)
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> Any:
+        """As `keras.Model.export`, of backbone and class head alone; the outputs are those of `predict`."""
+        return self.classifier(logit_scale=1.0).export(filepath, format=format, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "num_classes": self.num_classes,
+            "heads": self.heads,
+            "logit_scale": self.logit_scale,
+            "preprocessing": self.preprocessing and keras.saving.serialize_keras_object(self.preprocessing),
+            "input_shape": self._given_input_shape and list(self._given_input_shape),
+            "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SupervisedModel:
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+            for name in ("backbone", "preprocessing")
+            if config.get(name) is not None
+        }
+        return cls(**{**config, **parts})
+
+
+def _classes(labels: Any) -> Any:
+    return labels[CLASS_KEY] if isinstance(labels, dict) else labels

@@ -1,0 +1,12 @@
+from . import gates as gates
+from . import quadrants as quadrants
+from . import tasks as tasks
+from .gates import FrozenGate as FrozenGate
+from .gates import Gate as Gate
+from .gates import LearnedGate as LearnedGate
+from .gates import NoGate as NoGate
+from .gates import RewardedGate as RewardedGate
+from .tasks import Flip as Flip
+from .tasks import LoRotE as LoRotE
+from .tasks import PretextTask as PretextTask
+from .tasks import ShuffleChannels as ShuffleChannels

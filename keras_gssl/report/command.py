@@ -1,0 +1,36 @@
+"""Make the report of a run again, or compare several runs on one page.
+
+python -m keras_gssl.report runs/cifar10_lt                        # runs/cifar10_lt/report.html
+python -m keras_gssl.report runs/cifar10_lt runs/cifar10_lt-2 -o comparison.html
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_gssl.errors import as_command
+from keras_gssl.report.comparison import write_comparison
+from keras_gssl.report.model_card import write_model_card
+from keras_gssl.report.run_report import write_report
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.report") -> int:
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="folders of finished runs")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("comparison.html"), help="page that compares several runs"
+    )
+    arguments = parser.parse_args(argv)
+
+    def work() -> None:
+        if len(arguments.runs) > 1:
+            print(write_comparison(arguments.runs, arguments.output))
+        else:
+            print(write_report(arguments.runs[0]))
+            print(write_model_card(arguments.runs[0]))
+
+    return as_command(work)

@@ -1,0 +1,72 @@
+"""What a run's folder says of its data: enough to use the classifier, and to load the data again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keras_gssl.data.image_data import ImageData
+from keras_gssl.data.imagenet import tiny_imagenet
+from keras_gssl.data.pictures.folder import load_listing
+from keras_gssl.data.pictures.listing import list_pictures
+from keras_gssl.data.sources import cifar10_lt, cifar100_lt, digits_lt
+from keras_gssl.errors import UserError
+from keras_gssl.files import read_json, replacing, write_json
+from keras_gssl.runs.folder import RunFolder
+
+SAMPLE_COUNT = 16
+#: The functions that `ImageData.source` may name, and with them `image_folder`, whose pictures are listed with the run.
+SOURCES = {each.__name__: each for each in (cifar10_lt, cifar100_lt, digits_lt, tiny_imagenet)}
+
+
+def write_description(folder: RunFolder, data: ImageData) -> None:
+    """Write what is known of the data before the first epoch."""
+    write_json(folder.data, describe(data))
+    if data.listing is not None:
+        data.listing.write(folder.pictures)
+    with replacing(folder.samples) as partial:
+        np.savez(partial, images=data.test_images[:SAMPLE_COUNT], labels=data.test_labels[:SAMPLE_COUNT])
+
+
+def describe(data: ImageData) -> dict[str, Any]:
+    """What a user of the classifier has to know about the data it was trained on."""
+    return {
+        "name": data.name,
+        "class_names": list(data.class_names),
+        "class_counts": data.class_counts,
+        "image_shape": list(data.image_shape),
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "subset_sha256": data.subset_hash,
+        "test_images": len(data.test_labels),
+        "source": data.source,
+    }
+
+
+def reload_data(folder: RunFolder, data_dir: str | None = None) -> ImageData:
+    """The data set that a run was made with.
+
+    Args:
+        folder: The run.
+        data_dir: Where the data set is now, if not where its own default says.
+
+    Raises:
+        UserError: The run was made with arrays, which are not kept.
+    """
+    about = read_json(folder.data)
+    source = dict(about.get("source") or {})
+    if not source:
+        raise UserError(f"The data of the run in {folder.path} cannot be loaded again: it was given as arrays.")
+    function, head = source.pop("function"), source.pop("head", None)
+    if function == "image_folder":
+        root = source.pop("root")
+        listing = list_pictures(folder.pictures, root=data_dir or root)
+        loaded = load_listing(listing, cache="disk", known=about, **source)
+    else:
+        if data_dir is not None:
+            if "data_dir" not in source:
+                raise UserError(f"{about['name']} does not come from a folder: leave data_dir out.")
+            source["data_dir"] = data_dir
+        loaded = SOURCES[function](**source)
+    return loaded.head(*head) if head else loaded

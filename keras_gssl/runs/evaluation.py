@@ -1,0 +1,103 @@
+"""What a finished run is worth: metrics of its last and best epoch, and what its report is drawn from."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+
+from keras_gssl.backend import keras, tf
+from keras_gssl.data.image_data import ImageData
+from keras_gssl.files import replacing
+from keras_gssl.metrics import evaluate_logits
+from keras_gssl.models.supervised import SupervisedModel
+from keras_gssl.runs.checkpoints import save_model
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.precision import resolve_precision
+from keras_gssl.runs.result import RunResult, Scores, write_result
+from keras_gssl.runs.settings import TrainingSettings
+from keras_gssl.version import __version__
+
+MISTAKES_KEPT = 24
+
+
+def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData, folder: RunFolder) -> RunResult:
+    """Metrics of the last and of the best epoch; writes the classifier, its predictions and `metrics.json`."""
+    rows = folder.read_history(settings.epochs)
+    classifier = model.classifier(normalised=True)
+    save_model(classifier, folder.classifier)
+    logits, features = predict(classifier, data)
+    keep_predictions(folder, data, logits, features)
+    evaluated = [row for row in rows if row.get("val_accuracy")]
+    best = max(evaluated, key=lambda row: float(row["val_accuracy"]), default=rows[-1])
+    best_logits, _ = predict(keras.models.load_model(folder.best).classifier(normalised=True), data)
+    drops, reweight_epoch = settings.milestones()
+    pretraining = RunFolder(folder.path / "pretraining").read_history()
+    result = RunResult(
+        last_epoch=Scores(int(rows[-1]["epoch"]), **evaluate_logits(data.test_labels, logits, data.class_counts)),
+        best_epoch=Scores(
+            int(best["epoch"]),
+            note="chosen on the test set, as in the paper: optimistic",
+            **evaluate_logits(data.test_labels, best_logits, data.class_counts),
+        ),
+        method=settings.method,
+        settings=settings.to_json(),
+        full_length=settings.epochs >= settings.full_epochs and not settings.quick,
+        milestones={"learning_rate_drops": list(drops), "reweighting": reweight_epoch},
+        data={"name": data.name, "class_counts": data.class_counts, "subset_sha256": data.subset_hash},
+        wall_time_seconds=round(sum(float(row["seconds"]) for row in (*rows, *pretraining)), 1),
+        versions={
+            "keras_gssl": __version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "python": platform.python_version(),
+        },
+        precision=resolve_precision(settings.precision),
+        hardware=hardware(),
+    )
+    write_result(folder.metrics, result)
+    return result
+
+
+def predict(classifier: keras.Model, data: ImageData) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of all test images, shape `(count, classes)`, and what the last layer gets, shape `(count, features)`."""
+    both = keras.Model(classifier.input, [classifier.output, classifier.get_layer("logits").input])
+    signature = [tf.TensorSpec((None, *data.image_shape), tf.float32)]
+    step = tf.function(lambda images: both(images, training=False), input_signature=signature)
+    logits, features = zip(*(step(images) for images, _ in data.test()), strict=True)
+    return np.concatenate(logits), np.concatenate(features)
+
+
+def keep_predictions(folder: RunFolder, data: ImageData, logits: np.ndarray, features: np.ndarray) -> None:
+    """Write what the report and the explanations need of the test set, so that they do not need the data set."""
+    confidence = softmax(logits, axis=1).max(axis=1)
+    wrong = np.flatnonzero(logits.argmax(axis=1) != data.test_labels)
+    mistakes = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES_KEPT]
+    with replacing(folder.predictions) as partial:
+        np.savez_compressed(
+            partial,
+            labels=data.test_labels,
+            logits=logits.astype("float32"),
+            features=features.astype("float16"),
+            mistakes=mistakes,
+            mistake_images=np.asarray(data.test_images[mistakes]),
+        )
+
+
+def hardware() -> str:
+    """The devices TensorFlow computes on, as text."""
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    model = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        model = names[0] if names else model
+    return ", ".join([*gpus, f"{os.cpu_count()} CPU cores ({model})"])

@@ -1,0 +1,185 @@
+"""Settings of a training run, and the methods of the paper as names for some of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from keras_gssl.callbacks import scale_milestones
+from keras_gssl.models.backbones import check_backbone_name
+from keras_gssl.pretext.gates import GATES
+from keras_gssl.pretext.tasks import TASKS, PretextTask, make_tasks
+from keras_gssl.runs.precision import PRECISIONS
+
+Settings = TypeVar("Settings", bound="TrainingSettings")
+
+#: What each method of the paper's tables fixes; everything else keeps its value.
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "ce": {"tasks": (), "loss": "ce", "pretraining": "none", "label_augmentation": "none"},
+    "ldam-drw": {"tasks": (), "loss": "ldam", "pretraining": "none", "label_augmentation": "none"},
+    "ssp": {"tasks": (), "pretraining": "rotation", "label_augmentation": "none"},
+    "sla-sd": {"tasks": (), "pretraining": "none", "label_augmentation": "sla-sd"},
+    "lorot-e": {"tasks": ("lorot",), "pretraining": "none", "label_augmentation": "none"},
+    "moe": {"gating": "frozen", "pretraining": "none", "label_augmentation": "none"},
+    "sum": {"gating": "none", "pretraining": "none", "label_augmentation": "none"},
+    "augment-only": {"ssl_ratio": 0.0, "pretraining": "none", "label_augmentation": "none"},
+}
+
+
+def setting(default: Any, help: str, choices: tuple[Any, ...] | None = None, positional: str | None = None) -> Any:
+    """A dataclass field with the help text and choices that the command line shows.
+
+    `positional` is what it calls a setting that is given without an option's name.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "positional": positional})
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of one training run; the defaults are the paper's for CIFAR (LDAM-DRW and G-SSL code)."""
+
+    tasks: tuple[str, ...] = setting(
+        ("lorot", "flip", "channels"), "pretext tasks; none for plain supervised training", tuple(TASKS)
+    )
+    gating: str = setting("frozen", "how the pretext losses are weighed", tuple(GATES))
+    ssl_ratio: float = setting(0.1, "weight of the pretext losses; 0 keeps the transforms as augmentation alone")
+    flip_axis: str = setting("rows", "which axis the flip task reverses", ("rows", "columns"))
+    loss: str = setting("ldam", "class loss: LDAM with deferred re-weighting, or plain cross-entropy", ("ldam", "ce"))
+    pretraining: str = setting(
+        "none", "train the backbone first, for as many epochs, to tell rotations apart (SSP)", ("none", "rotation")
+    )
+    label_augmentation: str = setting(
+        "none", "predict class and rotation of whole images jointly, with self-distillation", ("none", "sla-sd")
+    )
+    backbone: str = setting(
+        "resnet32",
+        "network: resnet8, ..., resnet32, ..., resnet18_imagenet, resnet18_small, MobileNetV2, ResNet50, ...",
+    )
+    backbone_weights: str | None = setting(None, "file of weights that the backbone starts from, without its top")
+    epochs: int = setting(200, "passes over the training images")
+    batch_size: int = setting(128, "images per step")
+    learning_rate: float = setting(0.1, "learning rate after the warm-up")
+    warmup_epochs: int = setting(5, "epochs in which the learning rate rises linearly")
+    momentum: float = setting(0.9, "momentum of SGD")
+    weight_decay: float = setting(2e-4, "L2 factor in the gradient")
+    drop_epochs: tuple[int, ...] = setting(
+        (160, 180), "epochs at which the learning rate drops, for 200 epochs; shorter runs scale them"
+    )
+    drop_factor: float = setting(0.01, "what the learning rate is multiplied by at each drop")
+    reweight_epoch: int = setting(160, "epoch from which classes are re-weighted (loss ldam), for 200 epochs")
+    seed: int = setting(0, "seed of weights, shuffling, augmentation and tasks")
+    precision: str = setting("auto", "Keras dtype policy; auto: mixed_bfloat16 where it is faster", PRECISIONS)
+    devices: int = setting(1, "train on so many GPUs of this machine, sharing every batch out among them")
+    validation_freq: int = setting(1, "evaluate on the test set every so many epochs")
+    run_dir: str | None = setting(None, "folder of the run; default runs/NAME, or the next free runs/NAME-2, ...")
+    quick: bool = setting(False, "a trial of seconds: few images, few epochs, a small network")
+    resume: bool = setting(False, "go on after the last finished epoch of run_dir")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            choices, value = field.metadata["choices"] or (), getattr(self, field.name)
+            wrong = [each for each in (value if isinstance(value, tuple) else (value,)) if each not in choices]
+            if choices and wrong:
+                raise ValueError(f"{field.name} must be one of {', '.join(map(str, choices))}; received {wrong[0]!r}")
+        for name in ("epochs", "batch_size", "devices", "validation_freq"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
+        for name in ("ssl_ratio", "weight_decay", "warmup_epochs", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, received {getattr(self, name)}")
+        for name in ("learning_rate", "drop_factor"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, received {getattr(self, name)}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, received {self.momentum}")
+        check_backbone_name(self.backbone)
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"tasks must differ from each other, received {' '.join(self.tasks)}")
+        if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
+            raise ValueError(f"drop_epochs must rise, received {' '.join(map(str, self.drop_epochs))}")
+        if self.label_augmentation != "none" and self.tasks:
+            raise ValueError(
+                f"label_augmentation {self.label_augmentation} takes no pretext tasks, "
+                f"received {' '.join(self.tasks)}: leave the tasks empty"
+            )
+
+    #: Length of the run for which `drop_epochs` and `reweight_epoch` are given.
+    full_epochs = 200
+
+    @property
+    def method(self) -> str:
+        """The name in `METHODS` of what these settings do; pretraining before another method is `ssp+<method>`."""
+        plain = "ldam-drw" if self.loss == "ldam" else "ce"
+        if self.label_augmentation != "none":
+            method = self.label_augmentation
+        elif not self.tasks:
+            method = plain
+        elif self.ssl_ratio == 0:
+            method = "augment-only"
+        elif self.tasks == ("lorot",):
+            method = "lorot-e"
+        else:
+            method = "sum" if self.gating == "none" or len(self.tasks) == 1 else "moe"
+        if self.pretraining == "none":
+            return method
+        return "ssp" if method == plain else f"ssp+{method}"
+
+    def effective(self: Settings) -> Settings:
+        """What is really run: these settings, or with `quick` those of a trial of seconds."""
+        if not self.quick:
+            return self
+        return dataclasses.replace(
+            self,
+            epochs=min(self.epochs, 2),
+            batch_size=min(self.batch_size, 32),
+            backbone="resnet8",
+            backbone_weights=None,
+        )
+
+    def make_tasks(self) -> list[PretextTask]:
+        """The tasks in the order in which the paper applies them, whatever order they were named in."""
+        return make_tasks(self.tasks, self.flip_axis)
+
+    def milestones(self) -> tuple[tuple[int, ...], int]:
+        """Epochs of the learning rate's drops and of the start of re-weighting, for this length of run."""
+        *drops, reweight = scale_milestones((*self.drop_epochs, self.reweight_epoch), self.epochs, self.full_epochs)
+        return tuple(drops), reweight
+
+    def to_json(self) -> dict[str, Any]:
+        """Settings of the experiment; where it is kept and whether it was resumed is not one of them."""
+        return {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in ("run_dir", "resume", "data_dir", "source")
+        }
+
+
+def apply_method(
+    settings_class: type[Settings], base: Mapping[str, Any], given: Mapping[str, Any], method: str | None
+) -> dict[str, Any]:
+    """Settings that make `method`: `given` over what the method fixes over `base`.
+
+    What makes the method already is left as it is: with a base of `gating="rewarded"`, method `moe` keeps that gate.
+    """
+    plain = {**base, **given}
+    if method is None:
+        return plain
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}; received {method!r}")
+    try:
+        if settings_class(**plain).method == method:
+            return plain
+    except ValueError:
+        pass  # what the method fixes may mend it; if not, the caller's own attempt says what is wrong
+    return {**base, **METHODS[method], **given}
+
+
+def check_method(settings: TrainingSettings, method: str | None) -> None:
+    """Raise `ValueError` where settings given beside a method make it another one."""
+    if method is not None and settings.method != method and not settings.method.startswith(f"{method}+"):
+        raise ValueError(
+            f"method {method} contradicts the other settings (tasks {' '.join(settings.tasks) or 'none'}, gating "
+            f"{settings.gating}, ssl_ratio {settings.ssl_ratio:g}, loss {settings.loss}), which make it "
+            f"{settings.method}: leave one of them out"
+        )

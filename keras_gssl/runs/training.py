@@ -1,0 +1,233 @@
+"""One experiment from its settings: build, fit, resume, evaluate, save."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_gssl.backend import keras, tf
+from keras_gssl.callbacks import DeferredReweighting, StepSchedule
+from keras_gssl.data.image_data import ImageData
+from keras_gssl.data.pipeline import TrainingSet
+from keras_gssl.devices import check_shares, strategy_for
+from keras_gssl.errors import UserError
+from keras_gssl.files import write_json
+from keras_gssl.losses import LDAMLoss
+from keras_gssl.models.applications import application_names, pixel_scale
+from keras_gssl.models.backbones import make_backbone
+from keras_gssl.models.gated import GatedSSLModel
+from keras_gssl.models.sla_sd import SLASDModel
+from keras_gssl.models.ssp import RotationPrediction, rotation_model, transfer_backbone
+from keras_gssl.models.supervised import SupervisedModel
+from keras_gssl.optimizers import SGD
+from keras_gssl.randomness import seeded
+from keras_gssl.runs.checkpoints import EpochWriter, finish, save_model
+from keras_gssl.runs.data_description import write_description
+from keras_gssl.runs.evaluation import evaluate
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.precision import precision_scope
+from keras_gssl.runs.progress import EpochReport
+from keras_gssl.runs.result import RunResult
+from keras_gssl.runs.settings import TrainingSettings
+
+
+def build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
+    """The compiled model of these settings, with initial weights drawn from `settings.seed`."""
+    with seeded(settings.seed):
+        return _build_model(settings, data)
+
+
+def _build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
+    backbone = backbone_of(settings, data)
+    heads = "cosine" if settings.loss == "ldam" else "dense"
+    model: SupervisedModel
+    if settings.label_augmentation == "sla-sd":
+        model = SLASDModel(backbone, data.num_classes, heads)
+    else:
+        model = GatedSSLModel(
+            backbone, data.num_classes, settings.make_tasks(), settings.ssl_ratio, settings.gating, heads
+        )
+    model.compile(
+        optimizer=make_optimizer(settings),
+        loss=LDAMLoss(data.class_counts)
+        if settings.loss == "ldam"
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution(settings, data),
+    )
+    return model
+
+
+def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:
+    try:
+        return make_backbone(settings.backbone, data.image_shape, settings.backbone_weights)
+    except ValueError as error:  # such as images that are too small for it
+        raise UserError(f"{str(error).splitlines()[0]} (settings backbone, backbone_weights)") from error
+
+
+def _check_backbone(settings: TrainingSettings, data: ImageData) -> None:
+    """Raise `UserError` for a network that does not fit, before a folder is made: a corrected call can use it."""
+    if settings.backbone in application_names() or settings.backbone_weights:
+        backbone_of(settings, data)
+
+
+def scaled_for(backbone: str, data: ImageData) -> ImageData:
+    """The data with the mean and standard deviation that a network of `keras.applications` expects."""
+    if backbone not in application_names():
+        return data
+    mean, std, _ = pixel_scale(backbone)
+    return dataclasses.replace(data, mean=mean, std=std)
+
+
+def steps_per_execution(settings: TrainingSettings, data: ImageData) -> int:
+    """A whole epoch on GPUs, which would else wait for Python between steps; one step on CPUs, for the progress bar."""
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return -(-len(data.train_labels) // settings.batch_size) if on_gpu else 1
+
+
+def make_optimizer(settings: TrainingSettings) -> SGD:
+    return SGD(settings.learning_rate, settings.momentum, settings.weight_decay)
+
+
+def train(
+    settings: TrainingSettings,
+    data: ImageData,
+    folder: RunFolder,
+    resume: bool = False,
+    report_every: int = 1,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> RunResult:
+    """Run the experiment, or the rest of it, and write everything into `folder`.
+
+    Args:
+        settings: Settings.
+        data: Images.
+        folder: A new folder, or with `resume` the folder of a run of the same settings.
+        resume: Go on after the last finished epoch. The result equals that of an uninterrupted run.
+        report_every: Print a line every so many epochs; only with 1 is there a progress bar within the epoch.
+        callbacks: Yours, such as early stopping or a logger; called after the package's own. What they make of the
+            model at the end of training (`EarlyStopping(restore_best_weights=True)`) is what is kept and measured.
+
+    Returns:
+        What `metrics.json` holds.
+    """
+    strategy = strategy_for(settings.devices)
+    effective = settings.effective()
+    check_shares(effective.batch_size, len(data.train_labels), effective.devices)  # before the folder is made
+    data = scaled_for(settings.effective().backbone, data)
+    finished, checkpoint = folder.checkpoint() if resume else (0, None)
+    if not resume:
+        _check_backbone(settings.effective(), data)
+        folder.make()
+        write_description(folder, data)
+        write_json(folder.settings, settings.to_json())  # last: its presence marks a run that can be resumed
+    settings = settings.effective()
+    _say_if_short(settings)
+    with seeded(settings.seed), strategy.scope(), precision_scope(settings.precision):
+        model = _prepare(settings, data, folder, finished, checkpoint, report_every)
+    if finished < settings.epochs and checkpoint != folder.last:  # which is there once a run has ended, early or not
+        reweighting = (
+            [DeferredReweighting(data.class_counts, settings.milestones()[1])] if settings.loss == "ldam" else []
+        )
+        batches = data.train(settings.batch_size, getattr(model, "tasks", ()), settings.seed)
+        _fit(model, batches, settings, folder, finished, report_every, reweighting, data.test(), callbacks)
+        if callbacks:
+            _, checkpoint = folder.checkpoint()
+            save_model(model, checkpoint or folder.last)
+    finish(folder)  # also where a run died after its last epoch
+    with seeded(settings.seed):
+        return evaluate(model, settings, data, folder)
+
+
+def _prepare(
+    settings: TrainingSettings,
+    data: ImageData,
+    folder: RunFolder,
+    finished: int,
+    checkpoint: Path | None,
+    report_every: int,
+) -> SupervisedModel:
+    """The model as the last checkpoint left it, or a new one, pretrained if the settings say so."""
+    if checkpoint is not None:
+        print(f"Resuming {folder.path} after {finished} of {settings.epochs} epochs.")
+        return keras.models.load_model(checkpoint)
+    model = build_model(settings, data)
+    if settings.pretraining == "rotation":
+        pretrained = pretrain(settings, data, RunFolder(folder.path / "pretraining"), report_every)
+        count = transfer_backbone(pretrained.backbone, model.backbone)
+        print(f"Transferred {count} tensors, all of the backbone; now training on class labels.")
+    return model
+
+
+def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, report_every: int) -> SupervisedModel:
+    """Train a backbone to tell rotations apart, or the rest of it, without class labels."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    finished, checkpoint = folder.checkpoint()
+    if checkpoint is not None:
+        model = keras.models.load_model(checkpoint)
+        print(f"Resuming the pretraining after {finished} of {settings.epochs} epochs.")
+    else:
+        with seeded(settings.seed):
+            model = rotation_model(backbone_of(settings, data), make_optimizer(settings))
+    if finished < settings.epochs:
+        print("Pretraining: tell the rotation of whole images, without class labels.")
+        batches = RotationPrediction(data, settings.batch_size, settings.seed)
+        _fit(model, batches, settings, folder, finished, report_every)
+    finish(folder)
+    return model
+
+
+def _say_if_short(settings: TrainingSettings) -> None:
+    if settings.epochs < settings.full_epochs:
+        drops, reweight_epoch = settings.milestones()
+        print(
+            f"A run of {settings.epochs} epochs instead of {settings.full_epochs}: learning rate drops at epochs "
+            f"{', '.join(map(str, drops))}"
+            + (f", re-weighting from {reweight_epoch}." if settings.loss == "ldam" else ".")
+        )
+
+
+def _fit(
+    model: SupervisedModel,
+    batches: TrainingSet,
+    settings: TrainingSettings,
+    folder: RunFolder,
+    finished: int,
+    report_every: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    validation_data: tf.data.Dataset | None = None,
+    own_callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    drops, _ = settings.milestones()
+    factors = {epoch: settings.drop_factor ** (i + 1) for i, epoch in enumerate(drops)}
+    model.fit(
+        batches,
+        validation_data=validation_data,
+        validation_freq=settings.validation_freq,
+        epochs=settings.epochs,
+        initial_epoch=finished,
+        callbacks=[
+            StepSchedule(settings.learning_rate, settings.warmup_epochs, factors),
+            EpochTimer(),
+            *callbacks,
+            EpochWriter(folder, finished),
+            keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+            EpochReport(report_every),
+            *own_callbacks,
+        ],
+        verbose=0,  # EpochReport says what matters
+    )
+
+
+class EpochTimer(keras.callbacks.Callback):
+    """Adds the epoch's seconds, evaluation included, to the logs."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None:
+            logs["seconds"] = time.monotonic() - self._start

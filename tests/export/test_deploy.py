@@ -1,0 +1,217 @@
+"""From a run to what is shipped: int8 and LiteRT files and their accuracy, prediction by all kinds, explanations."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_gssl as gssl
+from keras_gssl import explain, predict
+from keras_gssl.errors import UserError
+from keras_gssl.export.check import TestImages
+from keras_gssl.export.command import main
+from keras_gssl.export.deployable import load_deployable
+from keras_gssl.export.litert import to_litert
+from keras_gssl.export.onnx_file import to_onnx
+from keras_gssl.export.opened import open_exported
+from keras_gssl.report import explanations
+from keras_gssl.runs.data_description import reload_data
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.settings import TrainingSettings
+from keras_gssl.runs.training import train
+
+NAMES = {"onnx": "c.onnx", "litert": "c.tflite", "saved_model": "c"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on digits that is right more often than not."""
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "digits")
+    settings = TrainingSettings(
+        backbone="resnet8", epochs=12, batch_size=32, tasks=(), precision="float32", validation_freq=12
+    )
+    results = train(settings, gssl.data.digits_lt(0.5), folder, report_every=12)
+    assert results.last_epoch.accuracy > 0.5
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(run):
+    return reload_data(run)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory, data):
+    """Test images as PNG files, in folders named by class."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number, (image, label) in enumerate(zip(data.test_images[:40], data.test_labels, strict=False)):
+        (folder / data.class_names[label]).mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / data.class_names[label] / f"{number}.png")
+    return folder
+
+
+def test_the_data_of_a_run_can_be_loaded_again(run, data):
+    np.testing.assert_array_equal(data.test_images, gssl.data.digits_lt(0.5).test_images)
+    with np.load(run.predictions) as kept:
+        np.testing.assert_array_equal(kept["labels"], data.test_labels)
+        accuracy = (kept["logits"].argmax(axis=1) == data.test_labels).mean()
+    assert accuracy == pytest.approx(json.loads(run.metrics.read_text())["last_epoch"]["accuracy"])
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_float_files_are_as_accurate_as_keras(run, kind, tmp_path, capsys):
+    path = tmp_path / NAMES[kind]
+    assert main(kind, "", [str(run.path), "-o", str(path)]) == 0
+    printed = capsys.readouterr().out
+    after, before = re.search(r"accuracy ([\d.]+) % on 697 test images, Keras ([\d.]+) %", printed).groups()
+    assert after == before
+    assert re.search(r"latency +[\d.]+ ms for one image", printed) and "MiB" in printed
+
+
+@pytest.mark.parametrize("kind", ["onnx", "litert"])
+def test_int8_files_are_smaller_and_about_as_accurate(run, kind, tmp_path, capsys):
+    small, large = tmp_path / f"small-{NAMES[kind]}", tmp_path / NAMES[kind]
+    assert main(kind, "", [str(run.path), "-o", str(large)]) == 0
+    assert main(kind, "", [str(run.path), "-o", str(small), "--int8", "--max-drop", "2"]) == 0
+    assert "in int8, calibrated on" in capsys.readouterr().out
+    assert small.stat().st_size < 0.6 * large.stat().st_size
+    pixels = reload_data(run).test_images[:50]
+    one, other = open_exported(small).run(pixels), open_exported(large).run(pixels)
+    assert np.abs(one - other).max() > 1e-3, "it is really quantised"
+    assert (one.argmax(axis=1) == other.argmax(axis=1)).mean() > 0.9
+
+
+@pytest.mark.parametrize(("kind", "export"), [("onnx", to_onnx), ("litert", to_litert)])
+def test_a_file_that_is_too_inaccurate_is_not_kept(run, data, kind, export, tmp_path, capsys):
+    wrong = TestImages(data.test_images[:50], data.test_labels[:50], max_drop=-1.0)
+    with pytest.raises(gssl.export.ExportError, match=r"It falls by|it falls by .* points.*It was not kept"):
+        export(load_deployable(run.path), tmp_path / NAMES[kind], calibration=data.train_images[:20], test=wrong)
+    assert main(kind, "", [str(run.path), "-o", str(tmp_path / NAMES[kind]), "--int8", "--max-drop", "-1"]) == 1
+    assert "was not kept" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_normalisation_left_to_the_caller_is_that_of_the_run(run, tmp_path, capsys):
+    arguments = [str(run.path), "-o", str(tmp_path / "c.onnx"), "--no-normalisation", "--input", "float32"]
+    assert main("onnx", "", arguments) == 0
+    printed = capsys.readouterr().out
+    last = json.loads(run.metrics.read_text())["last_epoch"]["accuracy"]
+    assert f"accuracy {100 * last:.2f} %" in printed and "normalised pixels" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "classifier"], "-o expects the name of a .onnx file, received"),
+        (["-o", "folder.onnx"], "received the folder"),
+        (["-o", "file/c.onnx"], "cannot write"),
+        (["-o", "c.onnx", "--data-dir", "x"], "does not come from a folder: leave --data-dir out"),
+    ],
+)
+def test_mistakes_in_exporting_are_one_line(run, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").write_text("")
+    assert main("onnx", "", [str(run.path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_int8_needs_images(run, photos, tmp_path, capsys):
+    bare = tmp_path / "bare.keras"
+    bare.write_bytes(run.classifier.read_bytes())
+    arguments = [str(bare), "-o", str(tmp_path / "c.onnx"), "--int8", "--mean", "0.3", "--std", "0.2"]
+    assert main("onnx", "", arguments) == 2
+    assert "--int8 needs images to calibrate and to test with" in capsys.readouterr().err
+    assert main("onnx", "", [*arguments, "--pictures", str(photos), "--max-drop", "100"]) == 0
+    (photos / "zebra").mkdir()
+    Image.new("RGB", (8, 8)).save(photos / "zebra" / "a.png")
+    assert main("onnx", "", [str(run.path), "-o", str(tmp_path / "c.onnx"), "--pictures", str(photos)]) == 2
+    assert "has the class 'zebra', which the model does not know" in capsys.readouterr().err
+    (photos / "zebra" / "a.png").unlink()
+    (photos / "zebra").rmdir()
+
+
+def test_every_kind_of_file_predicts_the_same(run, photos, tmp_path, capsys):
+    for kind, name in NAMES.items():
+        assert main(kind, "", [str(run.path), "-o", str(tmp_path / name), "--probabilities"]) == 0
+    pictures = [str(path) for path in sorted(photos.glob("*/*.png"))[:6]]
+    capsys.readouterr()
+    said = []
+    for model in (*(tmp_path / name for name in NAMES.values()), run.classifier, run.last, run.path):
+        assert predict.main([str(model), *pictures]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0].count("\n") == 6 and said[0].startswith(f"{pictures[0]}: ")
+    assert len(set(said)) == 1
+    right = sum(f"{path}: {path.split('/')[-2]} " in said[0] for path in pictures)
+    assert right >= 3
+
+
+def test_predicting_with_onnx_imports_no_tensorflow(run, photos, tmp_path):
+    assert main("onnx", "", [str(run.path), "-o", str(tmp_path / "c.onnx")]) == 0
+    code = (
+        "import runpy, sys; sys.argv = ['-m', sys.argv[1], sys.argv[2]]; sys.modules['tensorflow'] = None; "
+        "sys.modules['keras'] = None; sys.orig_argv = ['python', '-m', 'keras_gssl.predict']; "
+        "runpy.run_module('keras_gssl.predict', run_name='__main__', alter_sys=False)"
+    )
+    picture = str(next(photos.glob("*/*.png")))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "c.onnx"), picture], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{picture}: ") and not done.stderr
+    plain = subprocess.run(
+        [sys.executable, "-m", "keras_gssl.predict", str(tmp_path / "c.onnx"), picture],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert plain.stdout == done.stdout
+
+
+def test_mistakes_in_predicting_are_one_line(run, photos, tmp_path, capsys):
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    (tmp_path / "bad.tflite").write_bytes(b"no model")
+    picture = str(next(photos.glob("*/*.png")))
+    for model, message in (
+        ("none.onnx", "There is no file or folder"),
+        ("bad.onnx", "onnxruntime cannot load"),
+        ("bad.tflite", "LiteRT cannot load"),
+        (".", "is not a model"),
+    ):
+        assert predict.main([str(tmp_path / model), picture]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    assert predict.main([str(run.path), "nothing.png", picture]) == 2
+    printed = capsys.readouterr()
+    assert "Cannot read the picture nothing.png" in printed.err and picture in printed.out, "the others are classified"
+
+
+def test_explanations(run, photos, tmp_path, capsys):
+    picture = next(photos.glob("*/*.png"))
+    arguments = [str(run.path), "--embeddings", str(picture), "-o", str(tmp_path), "sample:1", "--methods", "Grad-CAM"]
+    assert explain.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert f"true {picture.parent.name}" in printed
+    for name in (f"{picture.stem}-explained.png", "sample_1-explained.png", "embeddings.png"):
+        with Image.open(tmp_path / name) as drawn:
+            assert drawn.width > 500
+    capsys.readouterr()
+    mistakes = {"sample:99": "sample:0 to sample:15", "no.png": "Cannot read", "": "Name pictures"}
+    for wrong, message in mistakes.items():
+        assert explain.main([str(run.path), *filter(None, [wrong])]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_heat_maps_point_at_what_counts(run):
+    model = load_deployable(run.path)
+    maps = explanations.heat_maps(model, model.samples[0])
+    assert tuple(maps) == explanations.METHODS
+    for heat in maps.values():
+        assert heat.shape == (32, 32) and heat.min() >= 0 and heat.max() <= 1 and heat.std() > 0.01
+    with pytest.raises(UserError, match="received 'magic'"):
+        explanations.heat_maps(model, model.samples[0], ["magic"])

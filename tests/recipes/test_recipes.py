@@ -1,0 +1,186 @@
+"""Command lines: help, settings, mistakes, quick runs."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_gssl as gssl
+from keras_gssl.errors import UserError
+from keras_gssl.recipes import cifar10_lt, cifar100_lt, quickstart
+from keras_gssl.recipes.cifar_lt import CifarSettings
+from keras_gssl.recipes.command_line import make_parser, parse, read_config
+from keras_gssl.recipes.tiny_imagenet import TinyImageNetSettings
+from tests.data.test_data import needs_cifar10
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {
+    "quickstart": quickstart.QuickstartSettings,
+    "cifar10_lt": CifarSettings,
+    "cifar100_lt": CifarSettings,
+    "tiny_imagenet": TinyImageNetSettings,
+}
+
+
+def read(settings_class, *argv):
+    return parse(settings_class, "test", "", argv)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_help_lists_every_setting_with_default_and_meaning(name):
+    text = " ".join(make_parser(SETTINGS[name], name, "").format_help().split())
+    for field in dataclasses.fields(SETTINGS[name]):
+        assert f"--{field.name.replace('_', '-')}" in text
+        assert " ".join(field.metadata["help"].split()) in text
+        if isinstance(field.default, (int, float, str)) and not isinstance(field.default, bool):
+            assert f"(default: {field.default})" in text, field.name
+
+
+@pytest.mark.parametrize("name", ["cifar10_lt", "cifar100_lt", "tiny_imagenet"])
+def test_experiment_files_hold_the_defaults(name):
+    settings_class = SETTINGS[name]
+    values = read_config(str(ROOT / "recipes" / f"{name}.toml"), settings_class)
+    assert settings_class(**values) == settings_class()
+    left_out = {field.name for field in dataclasses.fields(settings_class)} - set(values)
+    assert left_out == {"backbone_weights", "run_dir", "data_dir", "quick", "resume"}
+
+
+def test_command_line_overrides_config_overrides_defaults(tmp_path):
+    config = tmp_path / "my.toml"
+    config.write_text('epochs = 7\nlearning_rate = 1\ntasks = ["flip"]\n')
+    settings = read(CifarSettings, "--config", str(config), "--epochs", "9", "--quick")
+    assert (settings.epochs, settings.learning_rate, settings.tasks, settings.seed) == (9, 1.0, ("flip",), 0)
+    assert read(CifarSettings, "--tasks").tasks == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "unknown setting 'epoch'"),
+        ("epochs = 3.5", "epochs must be int, received 3.5"),
+        ('tasks = ["spin"]', "tasks must be one of lorot, flip, channels; received 'spin'"),
+        ("epochs = ", "not valid TOML"),
+        ("epochs = true", "epochs must be int"),
+    ],
+)
+def test_mistakes_in_a_config_are_named(tmp_path, text, message):
+    (tmp_path / "my.toml").write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        read(CifarSettings, "--config", str(tmp_path / "my.toml"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--epochs", "many"],
+        ["--gating", "soft"],
+        ["--tasks", "spin"],
+        ["--epoch", "3"],
+        ["--epochs", "0"],
+        ["--backbone", "resnet31"],
+        ["--ssl-ratio", "-1"],
+        ["--learning-rate", "0"],
+        ["--momentum", "1"],
+        ["--drop-epochs", "180", "160"],
+        ["--imbalance-ratio", "2"],
+    ],
+)
+def test_mistakes_on_the_command_line_exit_with_2(argv):
+    with pytest.raises((SystemExit, UserError)) as caught:
+        read(CifarSettings, *argv)
+    assert isinstance(caught.value, UserError) or caught.value.code == 2
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+        cwd=environment.pop("cwd", None),
+    )
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path):
+    done = run("-m", "keras_gssl.recipes.cifar10_lt", "--config", str(tmp_path / "none.toml"))
+    assert done.returncode == 2
+    assert done.stderr.strip().startswith("error: Cannot read --config") and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_impossible_tail_and_folder_are_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="no image left"):
+        quickstart.main(["--quick", "--imbalance-ratio", "0.001", "--run-dir", str(tmp_path / "run")])
+    with pytest.raises(UserError, match="Cannot make the run folder"):
+        quickstart.main(["--quick", "--run-dir", str(tmp_path / "file" / "run")])
+
+
+def test_a_resumed_run_keeps_its_settings(tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"epochs": 7, "tasks": ["flip"], "seed": 3}))
+    settings = read(CifarSettings, "--run-dir", str(tmp_path), "--resume", "--seed", "3")
+    assert (settings.epochs, settings.tasks, settings.seed) == (7, ("flip",), 3)
+    with pytest.raises(UserError, match="epochs=7, received 9"):
+        read(CifarSettings, "--run-dir", str(tmp_path), "--resume", "--epochs", "9")
+
+
+def test_quickstart_quick_prints_what_it_did(tmp_path, capsys):
+    quickstart.main(["--quick", "--run-dir", str(tmp_path / "run")])
+    printed = capsys.readouterr().out
+    for part in ("many", "medium", "few", "gated self-supervision", "plain cross-entropy", "classifier.onnx", "ONNX"):
+        assert part in printed
+    assert (tmp_path / "run/classifier.onnx").exists() and (tmp_path / "run/classifier/saved_model.pb").exists()
+
+
+@needs_cifar10
+def test_cifar10_quick(tmp_path, capsys):
+    cifar10_lt.main(["--quick", "--gating", "learned", "--run-dir", str(tmp_path / "run")])
+    assert "last epoch" in capsys.readouterr().out
+
+
+@pytest.fixture
+def cifar100(tmp_path, monkeypatch):
+    """A data set of CIFAR-100's shape and tail, prepared by tensorflow-datasets itself from made-up pictures."""
+    import tensorflow_datasets as tfds
+
+    random, counts = np.random.default_rng(0), gssl.data.long_tail_counts(100, 500, 0.01)
+    labels = {"train": random.permutation(np.repeat(np.arange(100), counts)), "test": np.repeat(np.arange(100), 2)}
+
+    def examples(split):
+        for number, label in enumerate(labels[split]):
+            image = random.integers(0, 256, (32, 32, 3)).astype("uint8")
+            name = f"{split}_{number:05d}"
+            yield name, {"id": name, "image": image, "label": int(label), "coarse_label": int(label) // 5}
+
+    builder_class = tfds.builder_cls("cifar100")
+    monkeypatch.setattr(
+        builder_class, "_split_generators", lambda self, manager: {split: examples(split) for split in labels}
+    )
+    builder = builder_class(data_dir=str(tmp_path / "tfds"))
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    return tmp_path / "tfds"
+
+
+def test_an_epoch_of_cifar100_lt(cifar100, tmp_path, capsys):
+    arguments = ["--epochs", "1", "--backbone", "resnet8", "--data-dir", str(cifar100)]
+    results = cifar100_lt.main([*arguments, "--run-dir", str(tmp_path / "run")])
+    assert "10847 training and 200 test images" in capsys.readouterr().out
+    assert len(results.last_epoch.per_class) == 100 and results.data["class_counts"][::99] == [500, 5]
+
+
+def test_cifar100_needs_its_data(tmp_path, monkeypatch):
+    import socket
+
+    def refuse(*arguments, **options):
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(UserError, match="cifar100 was not found"):
+        cifar100_lt.main(["--quick", "--data-dir", str(tmp_path), "--run-dir", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()

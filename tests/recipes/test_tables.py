@@ -1,0 +1,258 @@
+"""Tables: the grid, the ledger, running what is missing in turn and on Ray, the report."""
+
+import json
+import math
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from keras_gssl.errors import UserError
+from keras_gssl.recipes.tables import command as tables
+from keras_gssl.recipes.tables import runner
+from keras_gssl.recipes.tables.grid import read_table, select
+from keras_gssl.recipes.tables.ledger import Ledger
+from keras_gssl.recipes.tables.report import markdown, picture
+from keras_gssl.runs.folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+SMALL = """
+title = "Digits"
+seeds = [0, 1]
+[settings]
+epochs = 2
+[[columns]]
+name = "Digits 0.05"
+recipe = "quickstart"
+imbalance_ratio = 0.05
+[[columns]]
+name = "Digits 0.02"
+recipe = "quickstart"
+[[rows]]
+name = "Plain"
+method = "ce"
+paper = [80.0, nan]
+[[rows]]
+name = "Gated"
+method = "moe"
+tasks = ["lorot", "flip"]
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def result(run, last, best, full_length=True):
+    return {
+        "method": run.settings.method,
+        "settings": json.loads(json.dumps(run.settings.to_json())),
+        "full_length": full_length,
+        "last_epoch": {"accuracy": last},
+        "best_epoch": {"accuracy": best},
+    }
+
+
+@pytest.mark.parametrize(("name", "rows", "columns"), [("table1", 12, 6), ("table2", 8, 2)])
+def test_the_papers_tables(name, rows, columns):
+    table = read_table(ROOT / "recipes" / f"{name}.toml")
+    assert (len(table.rows), len(table.columns), len(table.runs)) == (rows, columns, 3 * rows * columns)
+    assert len({run.name for run in table.runs}) == len(table.runs)
+    assert all(run.settings.epochs == type(run.settings).full_epochs for run in table.runs)
+    # The first seed of everything comes before the second of anything.
+    assert [run.settings.seed for run in table.runs] == sorted(run.settings.seed for run in table.runs)
+
+
+def test_grid(small):
+    table = read_table(small, {"epochs": 7}, [5])
+    cell = table.cells["Gated", "Digits 0.05"]
+    (run,) = cell.runs
+    assert run.name == "quickstart_0.05_moe_lorot_flip_frozen_7_epochs_seed5"
+    assert run.settings.imbalance_ratio == 0.05 and cell.paper is None
+    assert table.cells["Plain", "Digits 0.05"].paper == 80.0 and table.cells["Plain", "Digits 0.02"].paper is None
+    other = read_table(small, {"ssl_ratio": 1, "flip_axis": "columns"}).runs[2]
+    assert other.name == "quickstart_0.05_moe_lorot_flip_frozen_ssl_ratio-1.0_flip_axis-columns_2_epochs_seed0"
+    assert len({run.name for run in read_table(small).runs}) == 8
+    part = select(table, ["Plain"], ["Digits 0.02"])
+    assert part.rows == ("Plain",) and len(part.runs) == 1
+    with pytest.raises(UserError, match="no row 'Magic'; it has 'Plain', 'Gated'"):
+        select(table, ["Magic"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('recipe = "quickstart"\n[[rows]]', 'recipe = "cook"\n[[rows]]', "recipe must be one of .*received 'cook'"),
+        ('method = "ce"', 'method = "magic"', "row 'Plain', column .*: method must be one of"),
+        ("epochs = 2", "epochs = 0", "epochs must be at least 1"),
+        ("epochs = 2", "epoch = 2", "unknown setting 'epoch'"),
+        ("[80.0, nan]", "[80.0]", "row 'Plain' has 1 figures of the paper for 2 columns"),
+        ('name = "Gated"', 'name = "Plain"', "every row needs a name of its own"),
+        ("title", "caption", "received 'caption' as well"),
+        ("seeds = [0, 1]", "seeds = [0,", "not valid TOML"),
+        ('method = "moe"', 'method = "sum"\ngating = "frozen"', "contradicts the other settings"),
+    ],
+)
+def test_mistakes_in_a_table_are_named(small, old, new, message):
+    small.write_text(SMALL.replace(old, new, 1))
+    with pytest.raises(UserError, match=message) as caught:
+        read_table(small)
+    assert "\n" not in str(caught.value)
+
+
+def test_ledger_finds_the_same_run_and_no_other(small, tmp_path):
+    table = read_table(small)
+    first, second = table.cells["Plain", "Digits 0.05"].runs
+    other = table.cells["Plain", "Digits 0.02"].runs[0]
+    ledger = Ledger(tmp_path / "results")
+    assert ledger.find(first) is None
+    path = ledger.add(first, result(first, 0.7, 0.75))
+    assert path.name == "quickstart_0.05_ce_2_epochs_seed0.json"
+    assert ledger.add(other, result(other, 0.6, 0.6)).name == "quickstart_0.02_ce_2_epochs_seed0.json"
+    assert ledger.add(other, result(other, 0.6, 0.6)).name.endswith("seed0_2.json"), "none is written over"
+    for each in (ledger, Ledger(tmp_path / "results")):
+        assert each.find(first) and each.find(other) and each.find(second) is None
+        assert [r.seed for r in each.of(second)] == [0]
+    (tmp_path / "results" / "stray.json").write_text("{}")
+    with pytest.raises(UserError, match=r"stray.json is not a result: it has no 'best_epoch'"):
+        Ledger(tmp_path / "results")
+
+
+def test_report_keeps_paper_full_and_short_runs_apart(small, tmp_path):
+    table = read_table(small, {"epochs": 200})
+    ledger = Ledger(tmp_path / "results")
+    for run, last in zip(table.cells["Plain", "Digits 0.05"].runs, (0.70, 0.72), strict=True):
+        ledger.add(run, result(run, last, 0.75))
+    (run, _) = read_table(small).cells["Gated", "Digits 0.02"].runs
+    ledger.add(run, result(run, 0.5, 0.5, full_length=False))
+    text = markdown(table, ledger)
+    assert "| Plain | 80.00 | 75.00 (0.00) | 71.00 (1.41) | 2 |" in text
+    assert "| Gated |  |  |  |  |" in text, "empty cells are empty; the short run is not in the table"
+    assert "*Short runs of 2 epochs*" in text and "| Digits 0.02 | Gated | 50.00 | 50.00 | 1 |" in text
+    short = markdown(table, ledger, only_with_results=True)
+    assert "*Digits 0.02*" not in short and "No full-length run of ours yet: Digits 0.02." in short
+    assert picture(table, ledger, tmp_path / "table.png").stat().st_size > 10_000
+    assert math.isclose(ledger.of(run)[0].accuracy("last_epoch"), 50)
+
+
+def test_the_readme_part_is_replaced(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{tables.MARKERS[0]}\nold\n{tables.MARKERS[1]}\nafter\n")
+    tables.write_between_marks(path, "new\n")
+    assert path.read_text() == f"before\n{tables.MARKERS[0]}\nnew\n{tables.MARKERS[1]}\nafter\n"
+    path.write_text("nothing")
+    with pytest.raises(UserError, match="must hold the lines"):
+        tables.write_between_marks(path, "new\n")
+
+
+def test_runs_in_turn_resume_the_killed_and_pass_over_the_failed(small, tmp_path, monkeypatch, capsys):
+    """One run fails, one was killed and finished before: both are treated as a user expects."""
+    monkeypatch.chdir(tmp_path)
+    results = tmp_path / "results"
+    assert _in_turn(small, results, monkeypatch, failing="ce", killed_once="moe") == 1
+    printed = capsys.readouterr()
+    assert "2 runs, 0 already in" in printed.out and "1 done, 1 failed." in printed.out
+    assert "failed: quickstart_0.05_ce_2_epochs_seed0: exit code 2: error: no luck" in printed.err
+    assert len(list(results.glob("*.json"))) == 1
+    assert _in_turn(small, results, monkeypatch) == 0
+    assert "2 runs, 1 already in" in capsys.readouterr().out
+    assert len(list(results.glob("*.json"))) == 2
+    assert tables.main([str(small), "--results", str(results), "--report", "--columns", "Digits 0.05"]) == 0
+    assert (tmp_path / "runs/small/small.png").exists()
+
+
+def _in_turn(small, results, monkeypatch, failing="", killed_once=""):
+    """The tables command with the training itself replaced by a stand-in process."""
+    killed = []
+
+    class Done:
+        returncode = 0
+
+    def process(command, stdout, **options):
+        folder = RunFolder(command[command.index("--run-dir") + 1])
+        folder.path.mkdir(parents=True, exist_ok=True)
+        table = select(read_table(small, {}, [0]), (), ["Digits 0.05"])
+        (run,) = [each for each in table.runs if each.name == folder.path.name]
+        done = Done()
+        if run.settings.method == failing:
+            stdout.write("error: no luck\n")
+            done.returncode = 2
+        elif run.settings.method == killed_once and not killed:
+            assert "--resume" not in command
+            killed.append(run)
+            folder.settings.write_text("{}")
+            done.returncode = -signal.SIGKILL
+        else:
+            assert ("--resume" in command) == bool(killed)
+            folder.metrics.write_text(json.dumps(result(run, 0.5, 0.5)))
+        return done
+
+    monkeypatch.setattr(runner.subprocess, "run", process)
+    return tables.main([str(small), "--results", str(results), "--seeds", "0", "--columns", "Digits 0.05"])
+
+
+def test_a_real_run_in_turn(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = [
+        str(small),
+        "--quick",
+        "--rows",
+        "Plain",
+        "--columns",
+        "Digits 0.05",
+        "--seeds",
+        "3",
+        "--set",
+        "epochs=1",
+    ]
+    assert tables.main(command) == 0
+    assert "done: quickstart_0.05_ce_1_epochs_seed3_quick" in capsys.readouterr().out
+    assert "1. Data" in (tmp_path / "runs/small-quick/quickstart_0.05_ce_1_epochs_seed3_quick.log").read_text()
+    assert not (tmp_path / "recipes").exists(), "a trial is no result"
+
+
+def test_ray_cluster_of_two_workers_one_killed(small, tmp_path, monkeypatch, capsys):
+    """A worker is killed in the middle of its run: every run ends, none is run twice."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    victim = []
+
+    def kill_a_worker():
+        folder = tmp_path / "runs" / "small-quick"
+        while not victim:
+            for state in folder.glob("*/checkpoint-0001.keras"):
+                for process in Path("/proc").glob("[0-9]*"):
+                    try:
+                        title = (process / "cmdline").read_bytes()
+                    except OSError:
+                        continue
+                    if title.startswith(b"ray::_run_in_worker") and not victim:
+                        os.kill(int(process.name), signal.SIGKILL)
+                        victim.append(state.parent.name)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=kill_a_worker, daemon=True)
+    thread.start()
+    try:
+        command = [str(small), "--quick", "--ray", "auto", "--seeds", "0", "--columns", "Digits 0.02"]
+        assert tables.main(command) == 0
+    finally:
+        ray.shutdown()
+    thread.join(5)
+    assert victim, "a worker was killed"
+    printed = capsys.readouterr().out
+    assert "2 done, 0 failed." in printed
+    for method in ("ce", "moe_lorot_flip_frozen"):
+        name = f"quickstart_0.02_{method}_2_epochs_seed0_quick"
+        folder = RunFolder(tmp_path / "runs/small-quick" / name)
+        assert printed.count(f"done: {name}") == 1
+        assert [row["epoch"] for row in folder.read_history()] == ["0", "1"]
+        assert folder.metrics.exists()

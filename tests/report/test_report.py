@@ -1,0 +1,146 @@
+"""The report of a run, the comparison of runs and the model card, also in a real browser."""
+
+import dataclasses
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from keras_gssl.errors import UserError
+from keras_gssl.report.__main__ import main
+from keras_gssl.report.comparison import write_comparison
+from keras_gssl.report.model_card import write_model_card
+from keras_gssl.report.run_report import write_report
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.training import train
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--enable-logging=stderr",
+]
+DARK, LIGHT = 0, 1
+# What a browser makes of the page: broken pictures, and how much wider it is than the window.
+PROBE = """<script>
+window.addEventListener("load", () => {
+  const broken = [...document.images].filter((image) => !image.complete || !image.naturalWidth).length;
+  const tooWide = document.documentElement.scrollWidth - window.innerWidth;
+  document.title = JSON.stringify({ pictures: document.images.length, broken, tooWide });
+});
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, small_data):
+    """Two finished runs, one with pretext tasks and one without."""
+    settings = TrainingSettings(backbone="resnet8", epochs=2, batch_size=25, learning_rate=0.05)
+    folders = []
+    for method in ("moe", "ce"):
+        folders.append(RunFolder(tmp_path_factory.mktemp("runs") / method))
+        train(dataclasses.replace(settings, **METHODS[method]), small_data, folders[-1])
+    return folders
+
+
+@pytest.fixture(scope="module")
+def report(runs):
+    return write_report(runs[0].path)
+
+
+def test_the_report_says_everything(report, runs):
+    text = report.read_text()
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    assert titles == [
+        "Results", "Loss", "Accuracy", "Gate weights", "Pretext tasks", "Accuracy per class", "Calibration",
+        "Confusion matrix", "Most confident mistakes", "Transforms", "Grad-CAM", "Settings",
+    ]  # fmt: skip
+    metrics = json.loads(runs[0].metrics.read_text())
+    assert f"{100 * metrics['last_epoch']['accuracy']:.2f}" in text
+    assert "best epoch (" in text and "last epoch (1)" in text and "optimistic" in text
+    assert "This is a short run" in text
+    for name in ("red", "green", "blue", "resnet8"):
+        assert name in text
+
+
+def test_the_report_is_one_file(report):
+    text = report.read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', text.replace("xlink:", ""))
+    assert "url(http" not in text and "@import" not in text
+    assert not re.findall(r"#0[1-6]0[1-3]0[1-3]", text), "every stand-in colour follows the theme"
+    ids = re.findall(r'<clipPath id="(.*?)"', text)
+    assert len(ids) == len(set(ids)), "charts do not share ids"
+
+
+def test_without_tasks_there_are_no_gates(runs):
+    text = write_report(runs[1].path).read_text()
+    assert "Gate weights" not in text and "Transforms" not in text and "Confusion matrix" in text
+
+
+def test_names_are_escaped(tmp_path, runs):
+    folder = tmp_path / "a<b>"
+    shutil.copytree(runs[1].path, folder)
+    about = json.loads((folder / "data.json").read_text())
+    about["class_names"][0] = "<script>alert(1)</script>"
+    (folder / "data.json").write_text(json.dumps(about))
+    text = write_report(folder).read_text()
+    assert "<script>" not in text and html.escape("a<b>") in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
+@pytest.mark.parametrize("theme", [DARK, LIGHT])
+@pytest.mark.parametrize("width", [500, 1400])
+def test_in_a_browser(report, tmp_path, width, theme):
+    """No console error, no missing picture, nothing wider than the window, and a picture to look at."""
+    page = tmp_path / "page.html"
+    page.write_text(report.read_text().replace("</body>", f"{PROBE}</body>"))
+    options = [*FLAGS, f"--window-size={width},3000", f"--blink-settings=preferredColorScheme={theme}"]
+
+    def chromium(*more):
+        command = [CHROMIUM, *options, f"--user-data-dir={tmp_path / 'profile'}", *more, page.as_uri()]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+
+    shown = chromium("--dump-dom")
+    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", shown.stdout)[1]))
+    assert found["pictures"] >= 12 and found["broken"] == 0 and found["tooWide"] <= 0
+    assert "CONSOLE" not in shown.stderr
+    chromium(f"--screenshot={tmp_path / 'page.png'}")
+    from PIL import Image
+
+    with Image.open(tmp_path / "page.png") as picture:
+        assert picture.width == width
+        corner = sum(picture.convert("RGB").getpixel((2, 2))) / 3
+    assert corner < 40 if theme == DARK else corner > 215
+
+
+def test_comparison(runs, tmp_path, capsys):
+    output = tmp_path / "both.html"
+    assert main([*(str(run.path) for run in runs), "-o", str(output)]) == 0
+    text = output.read_text()
+    assert "2 runs compared" in text and ">moe<" in text and ">ce<" in text
+    assert "Settings that differ" in text and "<td>tasks</td><td>lorot flip channels</td><td>none</td>" in text
+    with pytest.raises(UserError, match="Up to 6 runs"):
+        write_comparison([runs[0].path] * 7, output)
+
+
+def test_model_card(runs):
+    text = write_model_card(runs[0].path).read_text()
+    for heading in ("## Data", "## How good it is", "## Limits", "## Licence"):
+        assert heading in text
+    assert "| blue | 5 |" in text and "fewer than 20 examples of green, blue" in text
+
+
+def test_an_unfinished_run_is_named(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "is not the folder of a finished run: it has no metrics.json" in error and error.count("\n") == 1

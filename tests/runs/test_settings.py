@@ -1,0 +1,93 @@
+"""Methods of the paper as names for settings."""
+
+import dataclasses
+
+import pytest
+
+from keras_gssl.errors import UserError
+from keras_gssl.recipes.cifar_lt import CifarSettings
+from keras_gssl.recipes.command_line import parse
+from keras_gssl.runs.settings import METHODS, TrainingSettings, apply_method
+
+SMALL = TrainingSettings(backbone="resnet8", epochs=3)
+
+
+def read(*argv):
+    return parse(CifarSettings, "test", "", argv)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_made_by_its_settings(method):
+    assert read("--method", method).method == method
+    # The name is a function of the settings alone, so a results file cannot say another one.
+    assert CifarSettings(**{**dataclasses.asdict(CifarSettings()), **METHODS[method]}).method == method
+
+
+@pytest.mark.parametrize(
+    ("argv", "method", "expected"),
+    [
+        (["--tasks"], "ldam-drw", {"tasks": ()}),
+        (["--tasks", "--loss", "ce"], "ce", {}),
+        (["--method", "moe", "--tasks", "lorot", "flip", "--gating", "learned"], "moe", {"gating": "learned"}),
+        (["--method", "sum", "--tasks", "flip"], "sum", {"tasks": ("flip",)}),
+        (["--method", "ssp", "--loss", "ce"], "ssp", {"pretraining": "rotation"}),
+        (["--pretraining", "rotation"], "ssp+moe", {}),
+        (["--method", "sla-sd", "--loss", "ce"], "sla-sd", {"tasks": ()}),
+    ],
+)
+def test_names_of_settings(argv, method, expected):
+    settings = read(*argv)
+    assert settings.method == method
+    assert {key: getattr(settings, key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--method", "ldam-drw", "--tasks", "flip"],
+        ["--method", "moe", "--gating", "none"],
+        ["--method", "sum", "--gating", "frozen"],
+        ["--method", "augment-only", "--ssl-ratio", "0.1"],
+        ["--method", "ce", "--loss", "ldam"],
+    ],
+)
+def test_a_method_and_settings_that_contradict_it(argv):
+    with pytest.raises(UserError, match=f"method {argv[1]} contradicts the other settings") as caught:
+        read(*argv)
+    assert "\n" not in str(caught.value)
+
+
+def test_label_augmentation_takes_no_tasks():
+    with pytest.raises(UserError, match="takes no pretext tasks"):
+        read("--label-augmentation", "sla-sd")
+
+
+def test_method_in_a_file_and_on_the_command_line(tmp_path):
+    config = tmp_path / "my.toml"
+    config.write_text('method = "ldam-drw"\nepochs = 7\n')
+    assert read("--config", str(config)).method == "ldam-drw"
+    settings = read("--config", str(config), "--method", "moe", "--tasks", "lorot", "channels")
+    assert (settings.method, settings.epochs) == ("moe", 7)
+    with pytest.raises(UserError, match="contradicts"):
+        read("--config", str(config), "--tasks", "flip")
+    config.write_text('method = "magic"\n')
+    with pytest.raises(UserError, match="method must be one of ce, ldam-drw, .*received 'magic'"):
+        read("--config", str(config))
+    with pytest.raises(ValueError, match="received 'magic'"):
+        apply_method(CifarSettings, {}, {}, "magic")
+
+
+def test_what_makes_the_method_already_is_kept():
+    base = {"gating": "rewarded", "epochs": 7}
+    assert apply_method(CifarSettings, base, {}, "moe") == base
+    assert apply_method(CifarSettings, base, {"tasks": ("flip", "lorot")}, "sum")["gating"] == "none"
+
+
+def test_short_runs_scale_their_milestones():
+    assert dataclasses.replace(SMALL, epochs=20).milestones() == ((16, 18), 16)
+    assert dataclasses.replace(SMALL, epochs=300).milestones() == ((160, 180), 160)
+
+
+def test_tasks_act_in_the_papers_order():
+    settings = TrainingSettings(tasks=("channels", "lorot", "flip"))
+    assert [task.name for task in settings.make_tasks()] == ["flip", "lorot", "channels"]

@@ -1,0 +1,149 @@
+"""A run from settings to files: what is written, and that a killed run goes on as if nothing had happened."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_gssl.errors import UserError
+from keras_gssl.recipes.run_dirs import choose_folder
+from keras_gssl.runs.checkpoints import EpochWriter
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.training import train
+
+SMALL = TrainingSettings(backbone="resnet8", epochs=3, batch_size=16, learning_rate=0.05)
+
+
+def test_a_run_leaves_everything(tmp_path, small_data):
+    folder = RunFolder(tmp_path / "run")
+    results = train(SMALL, small_data, folder)
+    for path in (
+        folder.settings,
+        folder.data,
+        folder.samples,
+        folder.last,
+        folder.best,
+        folder.classifier,
+        folder.metrics,
+    ):
+        assert path.exists(), path
+    assert list(folder.tensorboard.rglob("events*"))
+    assert not list(folder.path.glob("checkpoint*")) and not list(folder.path.glob("*partial*"))
+    written = json.loads(folder.metrics.read_text())
+    assert written == json.loads(json.dumps(results))
+    rows = folder.read_history()
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert float(rows[-1]["val_accuracy"]) == pytest.approx(written["last_epoch"]["accuracy"], abs=1e-6)
+    best = max(float(row["val_accuracy"]) for row in rows)
+    assert written["best_epoch"]["accuracy"] == pytest.approx(best, abs=1e-6)
+    assert not written["full_length"]
+    classifier = keras.models.load_model(folder.classifier)
+    images = next(iter(small_data.test()))[0]
+    assert (classifier.predict(images, verbose=0).argmax(1) == small_data.test_labels).mean() == pytest.approx(
+        written["last_epoch"]["accuracy"]
+    )
+
+
+@pytest.mark.parametrize("loss", ["ldam", "ce"])
+def test_same_seed_same_run(tmp_path, small_data, loss):
+    settings = dataclasses.replace(SMALL, epochs=1, loss=loss, validation_freq=5)
+    runs = [train(settings, small_data, RunFolder(tmp_path / name)) for name in "ab"]
+    assert runs[0].last_epoch == runs[1].last_epoch
+    models = [keras.models.load_model(RunFolder(tmp_path / name).last) for name in "ab"]
+    for one, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path):
+    """SIGKILL in the second epoch, through the command line."""
+    command = [sys.executable, "-m", "keras_gssl.recipes.quickstart", "--quick", "--seed", "5", "--run-dir"]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    killed = subprocess.Popen([*command, str(tmp_path / "killed")], **options)
+    whole = subprocess.Popen([*command, str(tmp_path / "whole")], **options)
+    while killed.poll() is None and not (tmp_path / "killed" / "checkpoint-0001.keras").exists():
+        time.sleep(0.005)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+
+    resumed = subprocess.run([*command, str(tmp_path / "killed"), "--resume"], check=False, **options)
+    assert resumed.returncode == 0, resumed.stdout
+    assert "after 1 of 2 epochs" in resumed.stdout
+    output, _ = whole.communicate()
+    assert whole.returncode == 0, output
+    models = [keras.models.load_model(tmp_path / name / "last.keras") for name in ("killed", "whole")]
+    for one, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(models[0].optimizer.variables, models[1].optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    histories = [RunFolder(tmp_path / name).read_history() for name in ("killed", "whole")]
+    for one, other in zip(*histories, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_for_two_epochs(tmp_path, small_data, method, capsys):
+    settings = dataclasses.replace(SMALL, epochs=2, **METHODS[method])
+    results = train(settings, small_data, RunFolder(tmp_path / "run"))
+    assert results.method == method
+    assert np.isfinite(float(RunFolder(tmp_path / "run").read_history()[-1]["loss"]))
+    classifier = keras.models.load_model(tmp_path / "run" / "classifier.keras")
+    assert classifier.output_shape == (None, 3)
+    assert ("Transferred 35 tensors" in capsys.readouterr().out) == (method == "ssp")
+
+
+def test_a_run_killed_in_the_pretraining_goes_on(tmp_path, small_data, monkeypatch):
+    settings = dataclasses.replace(SMALL, epochs=2, **METHODS["ssp"])
+    whole = RunFolder(tmp_path / "whole")
+    train(settings, small_data, whole)
+    killed = RunFolder(tmp_path / "killed")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(self, epoch, logs=None):
+        if epoch == 1 and self.folder.path.name == "pretraining":
+            raise KilledError
+
+    monkeypatch.setattr(EpochWriter, "on_epoch_begin", kill)
+    with pytest.raises(KilledError):
+        train(settings, small_data, killed)
+    monkeypatch.undo()
+    train(settings, small_data, killed, resume=True)
+    models = [keras.models.load_model(folder.last) for folder in (whole, killed)]
+    for one, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_in_another_precision_leaves_the_policy_as_it_was(tmp_path, small_data):
+    results = train(
+        dataclasses.replace(SMALL, epochs=1, precision="mixed_bfloat16"), small_data, RunFolder(tmp_path / "run")
+    )
+    assert results.precision == "mixed_bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_run_is_not_written_over(tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(UserError, match="already holds a run. Add --resume"):
+        choose_folder("x", str(tmp_path), resume=False)
+    with pytest.raises(UserError, match="Nothing to resume"):
+        choose_folder("x", str(tmp_path / "new"), resume=True)
+
+
+def test_default_folders_are_numbered(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(choose_folder("x", None, False).path) == "runs/x"
+    (tmp_path / "runs/x").mkdir(parents=True)
+    (tmp_path / "runs/x/settings.json").write_text("{}")
+    assert str(choose_folder("x", None, False).path) == "runs/x-2"
+    assert str(choose_folder("x", None, True).path) == "runs/x"
