@@ -3,18 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint tables benchmark docs clean
+.PHONY: quickstart test lint wheel tables benchmark docs clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.quickstart
 
-test: $(VENV)/.installed lint
+test: $(VENV)/.installed lint wheel
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The package as its users get it: built, installed into an empty environment, and used outside of the repository.
+wheel: $(VENV)/.installed
+	PYTHON=$(PYTHON) tests/try_wheel.sh
 
 $(VENV)/.installed: setup.py
 	$(PYTHON) -m venv $(VENV)

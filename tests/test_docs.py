@@ -31,8 +31,16 @@ def test_docstring_examples(name, tmp_path, monkeypatch):
 
 def readme_script():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (script,) = [block for block in blocks if "model.fit" in block]
+    (script,) = [block for block in blocks if "model.fit" in block and "data.train(" in block]
     return script
+
+
+def test_readme_script_on_arrays_runs_as_printed(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (script,) = [block for block in blocks if "validation_split" in block]
+    (tmp_path / "train.py").write_text(script)
+    done = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_readme_script_runs_as_printed(tmp_path):

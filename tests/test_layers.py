@@ -74,3 +74,13 @@ def test_initial_values_are_the_references():
     head = gssl.layers.dense_head(1000, 64, "head")
     head.build((None, 64))
     assert 0.9 / 8 < np.abs(head.bias.numpy()).max() <= 1 / 8
+
+
+@pytest.mark.parametrize("option", [{"synchronized": True}, {"renorm": True}, {"scale": False}])
+def test_fused_batch_norm_leaves_to_keras_what_the_kernel_cannot(option):
+    fused, stock = gssl.FusedBatchNormalization(**option), keras.layers.BatchNormalization(**option)
+    images = np.random.default_rng(0).normal(2, 3, (6, 4, 4, 3)).astype("float32")
+    for _ in range(2):
+        np.testing.assert_allclose(fused(images, training=True), stock(images, training=True), atol=1e-5)
+    for one, other in zip(fused.get_weights(), stock.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)

@@ -61,3 +61,17 @@ def test_ldam_round_trip():
 def test_mistakes_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_counts_and_labels_as_people_have_them(golden):
+    by_name = gssl.LDAMLoss({1: 50, 0: 5000})
+    assert by_name.class_counts == [5000, 50]
+    cosines = np.array([[0.2, 0.9], [0.1, 0.3]], "float32")
+    by_number = by_name(np.array([1, 0]), cosines)
+    np.testing.assert_allclose(by_name(np.eye(2)[[1, 0]], cosines), by_number)
+    np.testing.assert_allclose(by_name(np.array([[1], [0]]), cosines), by_number)
+    with pytest.raises(ValueError, match="labels 0 to 1 as keys"):
+        gssl.LDAMLoss({"cat": 3, "dog": 4})
+    np.testing.assert_allclose(gssl.class_balanced_weights({0: 9, 1: 1}), gssl.class_balanced_weights([9, 1]))
+    split = gssl.LDAMLoss([9, 4], scale=20).with_classes_split(2)
+    assert split.class_counts == [9, 9, 4, 4] and split.scale == 20

@@ -65,8 +65,8 @@ class PixelNormalization:
         if largest > LARGEST_SHARE * self.scale:
             white = next((each for each in WHITES if largest <= each), largest)
             return (
-                f"{expected}, received values up to {largest:.4g}: divide the images by {white / self.scale:g}, or make "
-                f"the model with PixelNormalization(..., scale={white:g})."
+                f"{expected}, received values up to {largest:.4g}: divide the images by {white / self.scale:g}, or "
+                f"make the model with PixelNormalization(..., scale={white:g})."
             )
         if self.scale > 1 and 0 < largest <= 1:
             return (

@@ -202,7 +202,7 @@ def check_labels(labels: Any) -> None:
     if labels is not None and not isinstance(labels, Mapping):
         kind = np.asarray(labels[:1]).dtype.kind if hasattr(labels, "__getitem__") else ""
         if kind in "USO" and kind:
-            raise ValueError(NO_NUMBERS.format(f"{labels[0]!r}"))
+            raise ValueError(NO_NUMBERS.format(repr(str(labels[0]))))
 
 
 def _as_list(callbacks: Any) -> list[Any]:

@@ -1,17 +1,20 @@
 """ONNX and SavedModel: interface, equality with Keras, and that a wrong file is not kept."""
 
-import importlib.util
+import dataclasses
 import json
+import runpy
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_gssl as gssl
 from keras_gssl.errors import UserError
-from keras_gssl.export import check
+from keras_gssl.export import litert, saved_model
 from keras_gssl.export.command import main
+from keras_gssl.export.deployable import Deployable
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.precision import precision_scope
 from keras_gssl.runs.settings import TrainingSettings
@@ -19,6 +22,7 @@ from keras_gssl.runs.training import train
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'keras_gssl[export]' to run this")
 onnx = pytest.importorskip("onnx")
+tf2onnx = pytest.importorskip("tf2onnx")
 SCRIPTS = Path(__file__).parents[2] / "export"
 
 
@@ -28,14 +32,6 @@ def run(tmp_path_factory, small_data):
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "small")
     train(TrainingSettings(backbone="resnet8", epochs=1, batch_size=25), small_data, folder)
     return folder
-
-
-def script(name):
-    """The module of a script in export/."""
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def expected(run, pixels, probabilities=False):
@@ -67,8 +63,6 @@ def test_onnx_interface_and_values(tmp_path, run, small_data, input_type, probab
 
 
 def test_saved_model_values(tmp_path, run, small_data):
-    import tensorflow as tf
-
     assert main("saved_model", "", [str(run.path), "-o", str(tmp_path / "model")]) == 0
     served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     pixels = small_data.test_images[:5]
@@ -78,12 +72,18 @@ def test_saved_model_values(tmp_path, run, small_data):
 
 
 @pytest.mark.parametrize("name", ["to_onnx", "to_saved_model", "to_litert"])
-def test_scripts_show_help(name, capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", [name, "--help"])
-    module = script(name)
+def test_scripts_run_as_they_are(name, capsys, monkeypatch, run, tmp_path):
+    script = str(SCRIPTS / f"{name}.py")
+    monkeypatch.setattr("sys.argv", [script, "--help"])
     with pytest.raises(SystemExit) as caught:
-        module.main(name.removeprefix("to_"), module.__doc__)
-    assert caught.value.code == 0 and "RUN_OR_MODEL" in capsys.readouterr().out
+        runpy.run_path(script, run_name="__main__")
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert "RUN_OR_MODEL" in shown and f"python export/{name}.py" in shown
+    monkeypatch.setattr("sys.argv", [script, str(tmp_path / "no run"), "-o", str(tmp_path / "c.onnx")])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(script, run_name="__main__")
+    assert caught.value.code == 2 and capsys.readouterr().err.startswith("error: ")
 
 
 def test_whole_model_and_bare_classifier_can_be_exported(tmp_path, run, capsys):
@@ -96,12 +96,52 @@ def test_whole_model_and_bare_classifier_can_be_exported(tmp_path, run, capsys):
     assert main("onnx", "", [str(bare), "-o", str(tmp_path / "c.onnx"), "--input", "float32"]) == 0
 
 
+def altered(model, how):
+    """The same classifier with a fault of the kind that an exporter could make."""
+    if how == "a normalisation constant":
+        return dataclasses.replace(model, mean=(model.mean[0] + 0.02, *model.mean[1:]))
+    classifier = keras.models.clone_model(model.classifier)
+    weights = model.classifier.get_weights()
+    if how == "a weight":
+        weights[0] = weights[0] * np.where(np.arange(weights[0].shape[-1]) == 3, 1.05, 1)
+    else:
+        weights[-1] = weights[-1][..., [1, 0, *range(2, weights[-1].shape[-1])]]
+    classifier.set_weights(weights)
+    return dataclasses.replace(model, classifier=classifier)
+
+
+def writes_something_else(monkeypatch, how):
+    """Make every exporter write an altered classifier, while it compares with the right one."""
+    convert, write = tf2onnx.convert.from_function, saved_model.write_bare
+    given = {}
+
+    def function(self, *arguments):
+        given["wrong"] = Deployable_function(altered(self, how), *arguments)
+        return Deployable_function(self, *arguments)
+
+    def convert_another(_, input_signature, **options):
+        @tf.function(input_signature=input_signature)
+        def named(image):
+            return {"logits": tf.identity(given["wrong"](image), name="logits")}
+
+        return convert(named, input_signature=input_signature, **options)
+
+    def write_another(model, serve, *arguments):
+        return write(altered(model, how), given["wrong"], *arguments)
+
+    Deployable_function = Deployable.function  # noqa: N806
+    monkeypatch.setattr(Deployable, "function", function)
+    monkeypatch.setattr(tf2onnx.convert, "from_function", convert_another)
+    monkeypatch.setattr(saved_model, "write_bare", write_another)
+    monkeypatch.setattr(litert, "write_bare", write_another)
+
+
+@pytest.mark.parametrize("how", ["a weight", "a normalisation constant", "the order of classes"])
 @pytest.mark.parametrize(("kind", "name"), [("onnx", "c.onnx"), ("saved_model", "c"), ("litert", "c.tflite")])
-def test_a_file_that_differs_is_not_kept(tmp_path, run, kind, name, monkeypatch, capsys):
-    # The model the file is compared with, changed behind the exporter's back.
-    monkeypatch.setattr(check, "TOLERANCE", -1.0)
+def test_a_file_that_differs_is_not_kept(tmp_path, run, kind, name, how, monkeypatch, capsys):
+    writes_something_else(monkeypatch, how)
     assert main(kind, "", [str(run.path), "-o", str(tmp_path / name)]) == 1
-    assert "was not kept" in capsys.readouterr().err
+    assert "differs from Keras by" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

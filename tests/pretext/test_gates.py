@@ -166,3 +166,65 @@ def test_rewarded_gate_takes_weight_from_what_cannot_be_learned():
     assert history["lorot_accuracy"][-1] > 0.3 and history["channels_accuracy"][-1] > 0.4
     frozen = gate_history("frozen")["gate_coin_toss"]
     assert frozen[-1] > 0.5 * frozen[0], "the frozen gate does not see it"
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class FirstTaskAlone(gssl.Gate):
+    """A gate of a user's own, with something to learn and to report."""
+
+    reports = ("doubt",)
+
+    def __init__(self, num_tasks=None, strength=1.0, **options):
+        super().__init__(num_tasks, **options)
+        self.strength = strength
+
+    def call(self, features):
+        return self.strength * tf.one_hot(tf.zeros(tf.shape(features)[0], tf.int32), self.num_tasks)
+
+    def learn(self, evidence):
+        assert evidence.class_gradient is None and evidence.num_labels == [2, 16]
+        return 0.0, {"doubt": evidence.task_losses}
+
+    def get_config(self):
+        return {**super().get_config(), "strength": self.strength}
+
+
+def test_a_gate_of_ones_own_works_everywhere(make_model, small_data, tmp_path):
+    tasks = [gssl.Flip(), gssl.LoRotE()]
+    model = make_model(tasks=tasks, gating=FirstTaskAlone(strength=0.5))
+    history = model.fit(small_data.train(25, tasks), epochs=1, verbose=0).history
+    assert history["gate_flip"] == [0.5] and history["gate_lorot"] == [0.0]
+    assert history["doubt_flip"] == pytest.approx(history["flip_loss"])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.gate.strength == 0.5 and again.gate.num_tasks == 2
+    np.testing.assert_allclose(again.predict(small_data.test(), verbose=0), model.predict(small_data.test(), verbose=0))
+
+
+def test_a_gate_object_keeps_its_settings_and_belongs_to_one_model(make_model, tmp_path):
+    tasks = [gssl.Flip(), gssl.LoRotE()]
+    gate = gssl.RewardedGate(temperature=0.2)
+    model = make_model(tasks=tasks, gating=gate)
+    assert model.gate is gate and gate.num_tasks == 2
+    model.save(tmp_path / "model.keras")
+    assert keras.saving.load_model(tmp_path / "model.keras").gate.temperature == 0.2
+    with pytest.raises(ValueError, match="already belongs to a model"):
+        make_model(tasks=tasks, gating=gate)
+    with pytest.raises(ValueError, match="made for 3 tasks, the model has 2"):
+        make_model(tasks=tasks, gating=gssl.LearnedGate(3))
+
+
+@pytest.mark.parametrize(("gating", "tapes"), [("frozen", 1), ("learned", 1), ("none", 1), ("rewarded", 2)])
+def test_a_gate_that_needs_no_gradients_gets_no_tape(gating, tapes, make_model, small_data, monkeypatch):
+    made = []
+    tape = tf.GradientTape
+
+    def counted(*arguments, **options):
+        made.append(options)
+        return tape(*arguments, **options)
+
+    tasks = [gssl.Flip(), gssl.LoRotE()]
+    model = make_model({"run_eagerly": True}, tasks=tasks, gating=gating)
+    monkeypatch.setattr(tf, "GradientTape", counted)
+    model.fit(small_data.train(50, tasks), epochs=1, verbose=0)
+    assert len(made) == tapes

@@ -147,3 +147,24 @@ def test_default_folders_are_numbered(tmp_path, monkeypatch):
     (tmp_path / "runs/x/settings.json").write_text("{}")
     assert str(choose_folder("x", None, False).path) == "runs/x-2"
     assert str(choose_folder("x", None, True).path) == "runs/x"
+
+
+def test_callbacks_of_the_user_take_part(tmp_path, small_data):
+    class Counter(keras.callbacks.Callback):
+        epochs = 0
+
+        def on_epoch_end(self, epoch, logs=None):
+            assert {"loss", "val_accuracy", "learning_rate", "seconds"} <= set(logs)
+            self.epochs += 1
+
+    counter = Counter()
+    stopping = keras.callbacks.EarlyStopping("val_loss", mode="max", patience=0, restore_best_weights=True)
+    settings = TrainingSettings(backbone="resnet8", epochs=9, batch_size=25, tasks=(), warmup_epochs=0)
+    folder = RunFolder(tmp_path / "run")
+    result = train(settings, small_data, folder, callbacks=[counter, stopping])
+    assert counter.epochs == result.last_epoch.epoch + 1 < 9, "it stopped early"
+    kept = keras.saving.load_model(folder.last).classifier().predict(small_data.test(), verbose=0)
+    with np.load(folder.predictions) as stored:
+        np.testing.assert_allclose(stored["logits"], kept, rtol=1e-3, atol=1e-3)
+    again = train(settings, small_data, folder, resume=True)
+    assert again.last_epoch.epoch == result.last_epoch.epoch, "a run that has ended is not gone on with"
