@@ -8,17 +8,20 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "keras_gssl" / "version.py").read_text()).group(1)
 
+#: A package index shows the README without the repository's pictures.
+README = re.sub(r"!\[([^\]]*)\]\((?!https?:)[^)]*\)\n*", "", (HERE / "README.md").read_text(encoding="utf-8"))
+
 EXPORT = ["onnx>=1.16", "tf2onnx>=1.17", "onnxruntime>=1.18"]
 EXPLAIN = ["tf-keras-vis>=0.8.7"]
 SWEEP = ["ray>=2.40"]
 DOCS = ["pdoc", "jupytext"]
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "nbclient", "ipykernel", "ruff==0.17.6", "mypy==2.4.1", "build"]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "nbclient", "ipykernel", "ruff==0.17.6", "mypy==2.4.1"]
 
 setup(
     name="keras_gssl",
     version=VERSION,
     description="Gated self-supervised learning for long-tailed image classification, for Keras 3 on TensorFlow",
-    long_description=(HERE / "README.md").read_text(),
+    long_description=README,
     long_description_content_type="text/markdown",
     author="keras_gssl contributors",
     license="Apache-2.0",

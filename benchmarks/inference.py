@@ -35,7 +35,7 @@ def _runner(kind: str, batch: int) -> Callable[[np.ndarray], Any]:
     from keras_gssl.export.deployable import Deployable
     from keras_gssl.export.litert import to_litert
     from keras_gssl.export.onnx_file import to_onnx
-    from keras_gssl.export.opened import litert_runner, onnx_runner, saved_model_runner
+    from keras_gssl.export.runners import litert_runner, onnx_runner, saved_model_runner
     from keras_gssl.export.saved_model import to_saved_model
 
     classifier = gssl.GatedSSLModel(gssl.backbones.resnet32(), 10).classifier()

@@ -60,7 +60,7 @@ def _range(values: list[float], digits: int = 2) -> str:
 
 def write_into(readme: Path, folder: Path) -> None:
     """Replace what is between the marks in a file by what the folder's results say."""
-    from keras_gssl.recipes.tables import write_between_marks
+    from keras_gssl.recipes.tables.command import write_between_marks
 
     parts = [
         markdown(json.loads(path.read_text())) for path in (folder / "cpu.json", folder / "gpu.json") if path.exists()

@@ -29,8 +29,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     _remove(partial)
     try:
         yield partial
-        if path.is_dir():
-            shutil.rmtree(path)  # a folder cannot be renamed over another
+        if path.is_dir() and partial.is_dir():  # one folder cannot be renamed over another
+            shutil.rmtree(path)
         os.replace(partial, path)
     finally:
         _remove(partial)

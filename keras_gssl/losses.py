@@ -132,6 +132,7 @@ def heads_for(loss: Any) -> str:
 
 def class_indices(labels: Any, num_classes: int) -> Any:
     """Class labels as int32 of shape `(batch,)`: from integers, also of shape `(batch, 1)`, or from one-hot rows."""
+    labels = ops.convert_to_tensor(labels)
     if len(labels.shape) == 2 and labels.shape[-1] == num_classes and num_classes > 1:
         return ops.cast(ops.argmax(labels, axis=-1), "int32")
     return ops.cast(ops.reshape(labels, (-1,)), "int32")

@@ -161,7 +161,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         self.total = self.add_weight(shape=(), initializer="zeros", name="total")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        y_true = class_indices(y_true, y_pred.shape[-1])
+        y_true = class_indices(y_true, ops.shape(y_pred)[-1])
         probabilities = ops.softmax(self.scale * ops.cast(y_pred, self.dtype))
         confidence = ops.max(probabilities, axis=-1)
         hit = ops.cast(ops.equal(ops.argmax(probabilities, axis=-1), y_true), self.dtype)

@@ -100,6 +100,10 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         partial.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(IsADirectoryError), replacing(tmp_path / "photos") as partial:
+        partial.write_text("a file")
+    assert (tmp_path / "photos").is_dir(), "a file never takes a folder's place"
     with replacing(tmp_path / "folder") as partial:
         partial.mkdir()
         (partial / "one").write_text("1")

@@ -61,13 +61,14 @@ def imported(tree):
     """Modules that the code imports, wherever in it (in functions too), and the lazy public names it uses for that."""
     modules, lazily = set(), set()
     for node in ast.walk(tree):
+        assert not getattr(node, "level", 0), "imports name the whole module"
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names if alias.name.split(".")[0] == "keras_gssl"}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "keras_gssl":
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 modules.add(inner if inner in SOURCES else node.module)
-                if alias.name in LAZY.get(node.module, {}) and not inner.startswith("keras_gssl.recipes"):
+                if alias.name in LAZY.get(node.module, {}):
                     lazily.add(inner)
     return modules, lazily
 

@@ -8,8 +8,9 @@ unset PYTHONPATH TFDS_DATA_DIR
 
 "${PYTHON:-python3}" -m venv "$scratch/venv"
 bin="$scratch/venv/bin"
-cp -r "$repository" "$scratch/source" 2>/dev/null || true # built from a copy, so that nothing is left in the repository
-rm -rf "$scratch/source/.venv" "$scratch/source/build" "$scratch/source/runs"
+# Built from a copy, so that nothing is left in the repository.
+mkdir "$scratch/source"
+(cd "$repository" && cp -r keras_gssl setup.py pyproject.toml README.md LICENSE "$scratch/source")
 "$bin/pip" install --quiet --upgrade pip
 "$bin/pip" wheel --quiet --no-deps --wheel-dir "$scratch/dist" "$scratch/source"
 wheel="$(echo "$scratch"/dist/keras_gssl-*.whl)"

@@ -54,10 +54,11 @@ class PixelNormalization:
         mean, std = (self.scale * each.astype("float32") for each in (self.mean, self.std))
         return (tf.cast(images, tf.float32) - mean.astype("float32")) / std.astype("float32")
 
-    def complaint(self, smallest: float, largest: float) -> str | None:
-        """What is wrong with images of these values, or None."""
+    def complaint(self, smallest: float, largest: float, whole: bool = False) -> str | None:
+        """What is wrong with images of these values, or None; `whole` says that they are of a whole-number type."""
         expected = f"The model expects pixels 0-{self.scale:g}"
-        if smallest < -LARGEST_SHARE:
+        # Resizing and noise overshoot a little; normalised images are on both sides of 0, and near it.
+        if smallest < -self.scale / 2 or (smallest < 0 and largest <= LARGEST_NORMALISED < self.scale):
             return (
                 f"{expected} and normalises them itself; received values from {smallest:.3g} to {largest:.3g}: give it "
                 f"the pixels as they are."
@@ -68,7 +69,7 @@ class PixelNormalization:
                 f"{expected}, received values up to {largest:.4g}: divide the images by {white / self.scale:g}, or "
                 f"make the model with PixelNormalization(..., scale={white:g})."
             )
-        if self.scale > 1 and 0 < largest <= 1:
+        if self.scale > 1 and 0 < largest <= 1 and not whole:
             return (
                 f"{expected}, received values from {smallest:.3g} to {largest:.3g}: multiply the images by "
                 f"{self.scale:g}, or make the model with PixelNormalization(..., scale=1)."
@@ -98,8 +99,8 @@ def complaint_of_pixels(smallest: float, largest: float) -> str | None:
     return (
         f"The model takes normalised images, received values from {smallest:.3g} to {largest:.4g}, which look like "
         f"pixels: make the model with preprocessing=PixelNormalization(mean, std), or normalise them as in training "
-        f"(keras_gssl.data.normalise). For a backbone that wants such values, preprocessing=PixelNormalization(0, 1, "
-        f"scale=1) hands them on as they are."
+        f"(keras_gssl.data.normalise). For a backbone that wants such values, preprocessing=False hands them on as "
+        f"they are."
     )
 
 

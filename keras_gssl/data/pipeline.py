@@ -122,7 +122,7 @@ class TrainingSet:
         read = image_reader(self._images)
         with tf.device("CPU:0"):
             labels = tf.constant(self._labels, tf.int32)
-        weights = None if class_weight is None else tf.constant(self._weights(class_weight), tf.float32)
+        weights = None if class_weight is None else tf.constant(self._weights(class_weight))
 
         def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             order = tf.random.experimental.stateless_shuffle(
@@ -170,14 +170,17 @@ class TrainingSet:
         return images, {**labels, **task_labels}
 
     def _weights(self, class_weight: Mapping[int, float]) -> np.ndarray:
-        weights = np.ones(int(np.max(self._labels)) + 1)
-        for label, weight in class_weight.items():
-            if not 0 <= int(label) < len(weights):
-                raise ValueError(
-                    f"class_weight has the class {label!r}, the training data has the classes 0 to {len(weights) - 1}."
-                )
-            weights[int(label)] = weight
-        return weights
+        return weights_by_class(class_weight, int(np.max(self._labels)) + 1)
+
+
+def weights_by_class(class_weight: Mapping[int, float], num_classes: int) -> np.ndarray:
+    """Keras' `class_weight` as one weight per class, 1 where none is given."""
+    weights = np.ones(num_classes, "float32")
+    for label, weight in class_weight.items():
+        if not 0 <= int(label) < num_classes:
+            raise ValueError(f"class_weight has the class {label!r}, the data has the classes 0 to {num_classes - 1}.")
+        weights[int(label)] = weight
+    return weights
 
 
 def _epochs_from(start: int | Callable[[], int]) -> tf.data.Dataset:
@@ -192,10 +195,10 @@ def _epochs_from(start: int | Callable[[], int]) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensors(0).flat_map(asked)
 
 
-class EvaluationSet:
-    """Images with their class labels, in order, each once: for `evaluate`, `predict` and `validation_data`.
+class EvaluationSet(tf.data.Dataset):
+    """Normalised images with their class labels, in order, each once: for `evaluate`, `predict` and `validation_data`.
 
-    Iterating gives normalised batches. Everything that a `tf.data.Dataset` can do, it can; `dataset()` gives one.
+    A `tf.data.Dataset` that can also give the pixels as they are.
 
     Args:
         images: uint8, shape `(count, height, width, channels)`, or `ImageFiles`.
@@ -216,32 +219,31 @@ class EvaluationSet:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
         self._images = images
         self._labels = labels
-        self._normalisation = PixelNormalization(mean, std)
-        self.batch_size = batch_size
+        self._images_per_batch = batch_size
+        self._normalised = self._converted(PixelNormalization(mean, std))
+        super().__init__(self._normalised._variant_tensor)
 
-    def __len__(self) -> int:
-        return -(-len(self._labels) // self.batch_size)
+    def _inputs(self) -> list[tf.data.Dataset]:
+        return [self._normalised]
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.dataset())
+    @property
+    def element_spec(self) -> Any:
+        return self._normalised.element_spec
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # so that copies and pickles do not look for what is not there yet
-            raise AttributeError(name)
-        return getattr(self.dataset(), name)
+    def pixels(self, scale: float = 255.0) -> tf.data.Dataset:
+        """The images as they are, float32, white being `scale`."""
+        return self._converted(PixelNormalization(0, 1 / scale))
 
-    def dataset(self, scale: float | None = None) -> tf.data.Dataset:
-        """Normalised images; or with `scale` the pixels as they are, white being `scale`."""
+    def _converted(self, convert: PixelNormalization) -> tf.data.Dataset:
         read = image_reader(self._images)
         with tf.device("CPU:0"):
             classes = tf.constant(self._labels, tf.int32)
-        convert = self._normalisation if scale is None else PixelNormalization(0, 1 / scale)
 
         def one_batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             batch = tf.ensure_shape(read(indices), (None, *self._images.shape[1:]))
             return convert(batch), tf.gather(classes, indices)
 
-        dataset = tf.data.Dataset.range(len(self._labels)).batch(self.batch_size)
+        dataset = tf.data.Dataset.range(len(self._labels)).batch(self._images_per_batch)
         dataset = dataset.map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
         return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from keras_gssl.backend import keras, ops
@@ -45,11 +46,17 @@ def _flat_classifier(
     image_shape: tuple[Any, ...],
     preprocessing: PixelNormalization | None,
 ) -> keras.Model:
-    image = keras.Input(image_shape[1:], name="image")
-    x = image if preprocessing is None else preprocessing.as_layer(name="preprocessing")(image)
-    graph = _as_graph(backbone, image_shape)
-    features = backbone(x, training=False) if graph is None else _Copies().apply(graph, x)
-    features = ops.cast(features, "float32") if features.dtype != "float32" else features
+    graph, copies = _as_graph(backbone, image_shape), _Copies({"image", "preprocessing", "direction", "logits"})
+    if graph is not None and preprocessing is None:
+        body = copies.of(graph)
+        image, features = body.input, body.output
+    else:
+        image = x = keras.Input(image_shape[1:], name="image")
+        if preprocessing is not None:
+            x = preprocessing.as_layer(name="preprocessing")(image)
+        features = backbone(x, training=False) if graph is None else copies.of(graph).call(x)
+    if features.dtype != "float32":
+        features = ops.cast(features, "float32")
     kernel, *bias = head.get_weights()
     if isinstance(head, CosineHead):
         features = keras.layers.UnitNormalization(dtype="float32", name="direction")(features)
@@ -57,6 +64,9 @@ def _flat_classifier(
     logits = keras.layers.Dense(kernel.shape[1], use_bias=bool(bias), dtype="float32", name="logits")
     model = keras.Model(image, logits(features), name="classifier")
     logits.set_weights([logit_scale * weight for weight in (kernel, *bias)])
+    if graph is not None and (preprocessing is not None or copies.unfolded):
+        # Layers that were called twice, alone and here, point to the first call: explanations need them to be here.
+        model = _Copies().of(model)
     return model
 
 
@@ -76,17 +86,18 @@ def _as_graph(model: keras.Model, input_shape: tuple[Any, ...]) -> keras.Functio
 class _Copies:
     """Copies of layers in float32, each made once, with the weights of the original."""
 
-    def __init__(self) -> None:
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
         self._copies: dict[int, tuple[keras.Operation, keras.Operation]] = {}
-        self._names = {"image", "preprocessing", "direction", "logits"}
+        self._names = set(reserved)
+        self.unfolded = False  # whether there were models within, whose layers now are in their place
 
-    def apply(self, graph: keras.Function, image: Any) -> Any:
-        """What copies of a graph's layers make of an image."""
+    def of(self, graph: keras.Function) -> keras.Function:
+        """A copy of a model."""
         copied = self._copy_graph(graph)
         for original, copy in self._copies.values():
             if isinstance(copy, keras.layers.Layer) and copy is not original:
                 copy.set_weights(_weights_for(copy, original))
-        return copied.call(image)
+        return copied
 
     def _copy_graph(self, graph: keras.Function) -> keras.Function:
         return keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=self._call)
@@ -95,6 +106,7 @@ class _Copies:
         if isinstance(layer, (keras.Sequential, keras.Function)):
             inner = _as_graph(layer, ())
             assert inner is not None
+            self.unfolded = True
             return self._copy_graph(inner).call(*args)  # its layers one by one, in place of the model
         if isinstance(layer, OptionAShortcut):
             return layer.call(*args)  # its operations, traced one by one, are stock operations; the layer itself is not
@@ -108,15 +120,19 @@ class _Copies:
     def _copy(self, layer: keras.Operation) -> keras.Operation:
         if not isinstance(layer, keras.layers.Layer):
             return layer  # a bare operation, such as a flip: it has no weights and no precision of its own
-        config = {**layer.get_config(), "dtype": "float32", "name": self._free_name(layer.name)}
-        # Functions are handed on as they are: what their names stand for in a file is known to their owner alone.
-        functions = {key: getattr(layer, key, None) for key in config}
-        config |= {key: value for key, value in functions.items() if isinstance(value, types.FunctionType)}
+        name = self._free_name(layer.name)
         try:
             if isinstance(layer, keras.layers.Lambda):
-                return keras.layers.Lambda(layer.function, name=config["name"], dtype="float32")
+                options = {"arguments": layer.arguments, "mask": layer.mask, "output_shape": layer._output_shape}
+                return keras.layers.Lambda(layer.function, name=name, dtype="float32", **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of lambdas, which are not written to a file here
+                config = {**layer.get_config(), "dtype": "float32", "name": name}
+            # Functions are handed on as they are: what their names stand for in a file is known to their owner alone.
+            functions = {key: getattr(layer, key, None) for key in config}
+            config |= {key: value for key, value in functions.items() if isinstance(value, types.FunctionType)}
             if isinstance(layer, keras.layers.Normalization) and not layer.invert:
-                return _as_rescaling(layer, config["name"])
+                return _as_rescaling(layer, name)
             if _is_depthwise(layer):
                 for key in ("filters", "groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"):
                     config.pop(key, None)
@@ -144,7 +160,7 @@ class _Copies:
 def _as_rescaling(layer: keras.layers.Normalization, name: str) -> keras.layers.Rescaling:
     """`Normalization` keeps its statistics outside of the graph, where converters do not find them."""
     std = ops.maximum(ops.sqrt(layer.variance), keras.config.epsilon())
-    scale, offset = (ops.convert_to_numpy(each).ravel().tolist() for each in (1 / std, -layer.mean / std))
+    scale, offset = (ops.convert_to_numpy(each)[0].tolist() for each in (1 / std, -layer.mean / std))
     return keras.layers.Rescaling(scale, offset, name=name, dtype="float32")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from keras_gssl.backend import keras, ops, tf
 from keras_gssl.data.pipeline import CLASS_KEY, TASKS, draw_seed
 from keras_gssl.devices import mean_share
+from keras_gssl.models.inputs import step_counter
 from keras_gssl.models.supervised import StepLosses, SupervisedModel
 from keras_gssl.pretext.gates import Evidence, Gate, make_gate
 from keras_gssl.pretext.tasks import PretextTask, check_tasks, draw_and_apply
@@ -80,7 +81,8 @@ class GatedSSLModel(SupervisedModel):
         self.seed = seed
         self.pretext_heads = [self._make_head(task.num_labels, f"{task.name}_head") for task in self.tasks]
         self.gate = make_gate(gating, len(self.tasks))
-        self.gate.build(self._features_shape)
+        if not self.gate.built:
+            self.gate.build(self._features_shape)
         self.task_losses, self.task_accuracies, self.gate_means = (
             [keras.metrics.Mean(name=pattern.format(task.name)) for task in self.tasks]
             for pattern in ("{}_loss", "{}_accuracy", "gate_{}")
@@ -107,7 +109,7 @@ class GatedSSLModel(SupervisedModel):
 
     def _batch_number(self) -> Any:
         """Counted over all training by the optimizer, so that a resumed run goes on with it; own to each device."""
-        number = ops.cast(self.optimizer.iterations, "int64")
+        number = ops.cast(step_counter(self.optimizer), "int64")
         context = tf.distribute.get_replica_context()
         if self._replicas == 1 or context is None:
             return number

@@ -10,8 +10,9 @@ import numpy as np
 
 from keras_gssl.backend import keras, tf
 from keras_gssl.data.normalisation import complaint_of_pixels
-from keras_gssl.data.pipeline import EvaluationSet, TrainingSet
+from keras_gssl.data.pipeline import CLASS_KEY, EvaluationSet, TrainingSet, weights_by_class
 from keras_gssl.devices import check_shares
+from keras_gssl.losses import class_indices
 
 LOOKED_AT = 64  # images of an array whose values are looked at
 
@@ -33,6 +34,8 @@ class FitsAnyData:
             y: Class labels with arrays: integers or one-hot rows.
             args, kwargs: As for Keras.
         """
+        names = ("batch_size", "epochs", "verbose", "callbacks", "validation_split", "validation_data", "shuffle")
+        kwargs |= dict(zip(names, args, strict=False))
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._validation(kwargs["validation_data"])
         if isinstance(x, TrainingSet):
@@ -42,7 +45,7 @@ class FitsAnyData:
             check_labels(y)
             x = self._watched(x, kwargs)
         try:
-            return super().fit(x, y, *args, **kwargs)  # type: ignore[misc]
+            return super().fit(x, y, **kwargs)  # type: ignore[misc]
         finally:
             self._initial_epoch = None  # BackupAndRestore sets it, and Keras would begin the next fit there as well
 
@@ -64,22 +67,29 @@ class FitsAnyData:
                 f"epoch, so that an execution ends where the epoch ends; use 1 or {steps}."
             )
         check_shares(training_set.batch_size, training_set.num_images, self._replicas)
-        if self.preprocessing is not None:
-            training_set = training_set.normalised_as(self.preprocessing)
+        training_set = self._normalised_for_it(training_set)
         on_device = self._augments_on_device()
         self._augment_with(training_set.augment if on_device else None)
         options.setdefault("shuffle", False)  # the set shuffles itself; Keras would warn that it cannot
         given = options.get("initial_epoch", 0)
 
         def start() -> int:
-            # Asked when the first batch is, so after callbacks that bring an interrupted training back.
-            return max(given, self.steps_done() // training_set.steps_per_epoch)
+            # Asked when the first batch is, so after callbacks that bring an interrupted training back. Rounded, as
+            # steps that overflow in float16 do not count.
+            return self._initial_epoch or max(given, round(self.steps_done() / steps))
 
         return training_set.from_epoch(start, not on_device, options.pop("class_weight", None))
 
     def steps_done(self: Any) -> int:
-        """Training steps that the optimizer has taken."""
-        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+        """Training steps that have been taken, as the optimizer counts them."""
+        return int(keras.ops.convert_to_numpy(step_counter(self.optimizer)))
+
+    def _normalised_for_it(self: Any, training_set: TrainingSet) -> TrainingSet:
+        if self.preprocessing is not None:
+            return training_set.normalised_as(self.preprocessing)
+        if self._scales_by_itself():
+            raise ValueError(SCALES_TWICE.format(self.backbone.name))
+        return training_set
 
     def _augments_on_device(self: Any) -> bool:
         """Whether the training step augments: where a GPU would else wait for the CPU, and for floats to be copied.
@@ -101,31 +111,35 @@ class FitsAnyData:
 
     def _dataset(self: Any, data: Any) -> Any:
         if isinstance(data, EvaluationSet):
-            return data.dataset(None if self.preprocessing is None else self.preprocessing.scale)
-        if isinstance(data, TrainingSet):
-            return data if self.preprocessing is None else data.normalised_as(self.preprocessing)
-        return data
+            if self.preprocessing is not None:
+                return data.pixels(self.preprocessing.scale)
+            if self._scales_by_itself():
+                raise ValueError(SCALES_TWICE.format(self.backbone.name))
+        return self._normalised_for_it(data) if isinstance(data, TrainingSet) else data
 
-    def _complaint(self: Any, smallest: float, largest: float) -> str | None:
-        if self.preprocessing is not None:
-            return self.preprocessing.complaint(smallest, largest)
-        # A backbone that scales its input by itself may want anything.
+    def _scales_by_itself(self: Any) -> bool:
+        """Whether the backbone scales its input, so that it may want images of any kind."""
         scaling = (keras.layers.Rescaling, keras.layers.Normalization)
-        if any(isinstance(layer, scaling) for layer in self.backbone._flatten_layers()):
-            return None
-        return complaint_of_pixels(smallest, largest)
+        return any(isinstance(layer, scaling) for layer in self.backbone._flatten_layers())
 
     def _looked_at(self: Any, data: Any) -> Any:
         """The data as Keras takes it, after a look at the images' values where that costs nothing."""
         if isinstance(data, TrainingSet):
             return data.one_epoch()
         if isinstance(data, (np.ndarray, tf.Tensor)) and len(data):
-            images = np.asarray(data[:LOOKED_AT])
-            self._check_values(images)
+            self._check_values(np.asarray(data[:LOOKED_AT]))
         return data
 
-    def _check_values(self: Any, images: Any) -> None:
-        complaint = self._complaint(float(np.min(images)), float(np.max(images)))
+    def _check_values(self: Any, images: np.ndarray, labels: Any = None) -> None:
+        """Raise `ValueError` where images are plainly on another scale than the model expects."""
+        smallest, largest = float(np.min(images)), float(np.max(images))
+        complaint = None
+        if isinstance(labels, Mapping):  # altered already, so normalised before that
+            complaint = complaint_of_pixels(smallest, largest)
+        elif self.preprocessing is not None:
+            complaint = self.preprocessing.complaint(smallest, largest, images.dtype.kind in "ui")
+        elif self._looks_at_values and not self._scales_by_itself():
+            complaint = complaint_of_pixels(smallest, largest)
         if complaint is not None:
             raise ValueError(complaint)
 
@@ -135,11 +149,12 @@ class FitsAnyData:
             options.setdefault("shuffle", False)  # Keras would warn that it cannot shuffle a dataset
             return self._watched_dataset(data, options)
         if isinstance(data, keras.utils.PyDataset):
-            self._check_values(data[0][0])
+            images, *labels = data[0]
+            self._check_values(np.asarray(images), labels[0] if labels else None)
         elif hasattr(data, "__next__"):
             options.setdefault("shuffle", False)
             first = next(data)
-            self._check_values(first[0])
+            self._check_values(np.asarray(first[0]), first[1])
             return (batch for batch in itertools.chain([first], data))
         return self._looked_at(data)
 
@@ -152,9 +167,11 @@ class FitsAnyData:
         labels = spec[1].values() if isinstance(spec[1], Mapping) else [spec[1]]
         if any(getattr(label, "dtype", None) == tf.string for label in labels):
             raise ValueError(NO_NUMBERS.format("strings"))
-        if isinstance(spec[1], Mapping):
-            return dataset  # from with_pretext or the like: normalised there
-        watch = _Watch(self._check_values)
+        if isinstance(spec[1], Mapping) and options.get("class_weight") is not None:
+            # Keras would refuse it: it takes labels by name for those of several outputs.
+            weights = tf.constant(weights_by_class(options.pop("class_weight"), self.num_classes))
+            dataset = dataset.map(lambda *batch: _weighted(batch, weights, self.num_classes))
+        watch = _Watch(self._check_values, spec[1])
         options["callbacks"] = [*_as_list(options.get("callbacks")), watch]
         return watch.dataset(dataset)
 
@@ -166,14 +183,15 @@ class _Watch(keras.callbacks.Callback):
     the user from deep inside TensorFlow.
     """
 
-    def __init__(self, check: Callable[[np.ndarray], None]):
+    def __init__(self, check: Callable[[np.ndarray, Any], None], labels: Any):
         super().__init__()
         self._check = check
+        self._labels = labels
         self._values: np.ndarray | None = None
 
     def dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         def look(images: np.ndarray) -> np.bool_:
-            self._values = np.array([np.min(images), np.max(images)])
+            self._values = np.array([np.min(images), np.max(images)], images.dtype)
             return np.bool_(True)
 
         def pass_on(number: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -187,10 +205,14 @@ class _Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._values is not None:
-            self._check(self._values)
+            self._check(self._values, self._labels)
             self._values = None
 
 
+SCALES_TWICE = (
+    "The backbone {!r} scales pixels by itself, and this data is normalised already: train on arrays or a dataset of "
+    "pixels, or take the backbone from keras_gssl.backbones.make_backbone, which says how it wants its images."
+)
 NO_NUMBERS = (
     "Class labels must be numbers from 0, or one-hot rows; received {}. Number them first, for example with "
     "numpy.unique(labels, return_inverse=True), or let keras_gssl.data.from_arrays do it."
@@ -203,6 +225,18 @@ def check_labels(labels: Any) -> None:
         kind = np.asarray(labels[:1]).dtype.kind if hasattr(labels, "__getitem__") else ""
         if kind in "USO" and kind:
             raise ValueError(NO_NUMBERS.format(repr(str(labels[0]))))
+
+
+def step_counter(optimizer: keras.optimizers.Optimizer) -> Any:
+    """The variable that counts training steps, also of an optimizer that scales losses or accumulates gradients."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return getattr(inner, "_iterations", inner.iterations)  # `iterations` counts updates, which may be fewer
+
+
+def _weighted(batch: tuple[Any, ...], weights: tf.Tensor, num_classes: int) -> tuple[Any, ...]:
+    images, labels, *given = batch
+    of_class = tf.gather(weights, class_indices(labels[CLASS_KEY], num_classes))
+    return images, labels, of_class * tf.cast(given[0], tf.float32) if given else of_class
 
 
 def _as_list(callbacks: Any) -> list[Any]:

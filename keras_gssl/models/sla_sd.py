@@ -74,7 +74,8 @@ class SLASDModel(SupervisedModel):
         weights = ops.repeat(weights, NUM_ROTATIONS)
         # Keras' loss objects divide by the number of devices, as the training step does with what is returned here.
         share = share * num_replicas()
-        joint_loss = share * self._joint_loss()(joint_labels, joint_outputs, sample_weight=weights)
+        wanted = ops.one_hot(joint_labels, joint_outputs.shape[-1]) if _is_one_hot(classes, self) else joint_labels
+        joint_loss = share * self._joint_loss()(wanted, joint_outputs, sample_weight=weights)
         divergences = distillation(self.logit_scale * joint_outputs, self.logit_scale * outputs)
 
         self.joint_loss.update_state(joint_loss, sample_weight=global_batch_size(images) / num_replicas())
@@ -84,11 +85,15 @@ class SLASDModel(SupervisedModel):
         return StepLosses(outputs, class_loss, joint_loss + mean_share(divergences))
 
     def _joint_loss(self) -> keras.losses.Loss:
-        # A loss for cosines may treat each class in its own way; the others take integers of any number of classes.
+        # A loss for cosines may treat each class in its own way; the others take any number of classes.
         return self.loss.with_classes_split(NUM_ROTATIONS) if self.heads == "cosine" else self.loss
 
     def training_metrics(self) -> list[keras.metrics.Metric]:
         return [self.class_loss, self.joint_loss, self.joint_accuracy, self.distillation_loss]
+
+
+def _is_one_hot(classes: Any, model: SLASDModel) -> bool:
+    return len(classes.shape) == 2 and classes.shape[-1] == model.num_classes > 1
 
 
 def aggregate(joint_logits: Any) -> Any:

@@ -47,6 +47,7 @@ class SupervisedModel(FitsAnyData, keras.Model):
             Default 30 for cosine heads, the scale of `LDAMLoss`; 1 for dense heads.
         preprocessing: How pixels are normalised. With it the model takes pixels; without it, images that are normalised
             already, as `data.train()` and `data.test()` give them. Default: what the backbone carries, if anything.
+            False: the backbone gets images of any kind as they are, and their values are not looked at.
         input_shape: `(height, width, channels)`; needed only for a subclassed backbone that was never called.
     """
 
@@ -56,7 +57,7 @@ class SupervisedModel(FitsAnyData, keras.Model):
         num_classes: int,
         heads: str = "cosine",
         logit_scale: float | None = None,
-        preprocessing: PixelNormalization | None = None,
+        preprocessing: PixelNormalization | bool | None = None,
         input_shape: Sequence[int] | None = None,
         **kwargs: Any,
     ):
@@ -67,7 +68,9 @@ class SupervisedModel(FitsAnyData, keras.Model):
         self.num_classes = num_classes
         self.heads = heads
         self.logit_scale = HEADS[heads] if logit_scale is None else float(logit_scale)
-        self.preprocessing = preprocessing or getattr(backbone, "preprocessing", None)
+        self.preprocessing = _preprocessing(preprocessing, backbone)
+        self._looks_at_values = preprocessing is not False
+        self._scale_is_given = logit_scale is not None
         self._given_input_shape = input_shape
         self._image_shape, self._features_shape = backbone_shapes(backbone, input_shape)
         self.class_head = self._make_head(num_classes, "class_head")
@@ -157,6 +160,12 @@ class SupervisedModel(FitsAnyData, keras.Model):
         self.class_loss.update_state(losses.class_loss * self._replicas, sample_weight=batch)
         return self.compute_metrics(images, labels, losses.outputs, sample_weight)
 
+    def predict_step(self, data: Any) -> Any:
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(labels, dict):  # training batches, normalised already
+            return self.class_head(self.features(images, training=False))
+        return self(images, training=False)
+
     def test_step(self, data: Any) -> dict[str, Any]:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(labels, dict):  # training batches, normalised already
@@ -209,7 +218,8 @@ class SupervisedModel(FitsAnyData, keras.Model):
     def check_loss(self) -> None:
         """Raise `ValueError` where the compiled loss does not go with the heads."""
         loss, wanted = self.loss, heads_for(self.loss)
-        if (isinstance(loss, str) and "crossentropy" in loss) or getattr(loss, "from_logits", True) is False:
+        name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")  # a function's takes probabilities too
+        if "crossentropy" in name or getattr(loss, "from_logits", True) is False:
             raise ValueError(
                 "The heads give logits, not probabilities: compile with "
                 "loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)."
@@ -259,7 +269,9 @@ class SupervisedModel(FitsAnyData, keras.Model):
             "num_classes": self.num_classes,
             "heads": self.heads,
             "logit_scale": self.logit_scale,
-            "preprocessing": self.preprocessing and keras.saving.serialize_keras_object(self.preprocessing),
+            "preprocessing": keras.saving.serialize_keras_object(self.preprocessing)
+            if self.preprocessing is not None
+            else (None if self._looks_at_values else False),
             "input_shape": self._given_input_shape and list(self._given_input_shape),
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
@@ -270,9 +282,28 @@ class SupervisedModel(FitsAnyData, keras.Model):
         parts = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
             for name in ("backbone", "preprocessing")
-            if config.get(name) is not None
+            if config.get(name) not in (None, False)
         }
         return cls(**{**config, **parts})
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        super().compile_from_config(config)
+        if not self._scale_is_given:  # saved by version 0.1.0, where the scale was the loss's
+            self.logit_scale = float(getattr(self.loss, "scale", self.logit_scale))
+
+
+def _preprocessing(given: Any, backbone: keras.Model) -> PixelNormalization | None:
+    carried = getattr(backbone, "preprocessing", None)
+    if given is None:
+        return carried if isinstance(carried, PixelNormalization) else None
+    if given is False:
+        return None
+    if not isinstance(given, PixelNormalization):
+        raise ValueError(
+            f"preprocessing must be a keras_gssl.PixelNormalization, or False for none; received {given!r}. Other "
+            f"layers belong at the beginning of the backbone."
+        )
+    return given
 
 
 def _classes(labels: Any) -> Any:

@@ -65,8 +65,10 @@ class Gate(keras.layers.Layer):
     reports: tuple[str, ...] = ()
 
     def __init__(self, num_tasks: int | None = None, name: str = "gate", **kwargs: Any):
-        super().__init__(name=name, **kwargs)
+        # float32 whatever the policy, as features and losses are.
+        super().__init__(name=name, **{"dtype": "float32", **kwargs})
         self.num_tasks = num_tasks
+        self.taken = False  # by a model, which it then belongs to
 
     def learn(self, evidence: Evidence) -> tuple[Any, Mapping[str, Any]]:
         """What the gate learns from a training batch by itself, beside what the pretext losses do to its weights.
@@ -227,7 +229,7 @@ GATES: dict[str, type[Gate]] = {"frozen": FrozenGate, "learned": LearnedGate, "r
 def make_gate(gating: str | Gate, num_tasks: int) -> Gate:
     """The gate of that name, or the one given, for so many tasks; with fewer than two there is nothing to weigh."""
     if isinstance(gating, Gate):
-        if gating.built:
+        if gating.taken:
             raise ValueError(f"The gate {gating.name!r} already belongs to a model: make another one for this model.")
         if gating.num_tasks not in (None, num_tasks):
             raise ValueError(f"The gate was made for {gating.num_tasks} tasks, the model has {num_tasks}.")
@@ -237,6 +239,6 @@ def make_gate(gating: str | Gate, num_tasks: int) -> Gate:
     if num_tasks < 2:
         return NoGate(num_tasks, dtype="float32")
     if isinstance(gating, Gate):
-        gating.num_tasks = num_tasks
+        gating.num_tasks, gating.taken = num_tasks, True
         return gating
     return GATES[gating](num_tasks, dtype="float32")

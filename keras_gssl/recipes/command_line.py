@@ -46,6 +46,8 @@ def parse(settings_class: type[Settings], name: str, description: str, argv: Seq
         settings = settings_class(**apply_method(settings_class, base, given, given_method))
         check_method(settings, given_method or file_method)
         return settings
+    except UserError:
+        raise
     except (ValueError, TypeError) as error:
         raise UserError(f"{error} (see --help)") from error
 

@@ -29,6 +29,8 @@ def run_experiment(
     folder = choose_folder(name, settings.run_dir, settings.resume)
     try:
         data = load(folder)
+    except UserError:
+        raise
     except ValueError as error:  # a ratio that leaves a class without images
         raise UserError(str(error)) from error
     if settings.quick:

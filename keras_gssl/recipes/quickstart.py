@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.
     folder = choose_folder(NAME, settings.run_dir, settings.resume)
     try:
         data = digits_lt(settings.imbalance_ratio)
+    except UserError:
+        raise
     except ValueError as error:  # a ratio that leaves a class without pictures
         raise UserError(str(error)) from error
     plain_settings = dataclasses.replace(settings, **METHODS["ce"])

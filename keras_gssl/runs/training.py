@@ -11,7 +11,7 @@ from typing import Any
 from keras_gssl.backend import keras, tf
 from keras_gssl.callbacks import DeferredReweighting, StepSchedule
 from keras_gssl.data.image_data import ImageData
-from keras_gssl.data.pipeline import TrainingSet
+from keras_gssl.data.pipeline import EvaluationSet, TrainingSet
 from keras_gssl.devices import check_shares, strategy_for
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_json
@@ -198,7 +198,7 @@ def _fit(
     finished: int,
     report_every: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    validation_data: tf.data.Dataset | None = None,
+    validation_data: EvaluationSet | None = None,
     own_callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     drops, _ = settings.milestones()

@@ -75,7 +75,7 @@ def test_without_data_or_network_one_line_within_seconds(tmp_path, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     start = time.monotonic()
-    with pytest.raises(gssl.data.DataNotFoundError) as caught:
+    with pytest.raises(gssl.errors.DataNotFoundError) as caught:
         gssl.data.cifar100_lt(data_dir=str(tmp_path))
     assert time.monotonic() - start < 20
     message = str(caught.value)
@@ -187,7 +187,7 @@ def test_channels_are_permuted_on_normalised_values(small_data):
 
 
 def test_arrays_of_the_wrong_kind_are_named():
-    pictures, labels = np.zeros((4, 8, 8, 3), "uint8"), np.array([0, 1, 0, 1])
+    pictures, labels = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), "uint8"), np.array([0, 1, 0, 1])
     with pytest.raises(ValueError, match="uint8 pixels"):
         gssl.data.from_arrays(pictures / 255, labels, pictures, labels)
     with pytest.raises(ValueError, match="4 test_images but 3 test_labels"):

@@ -107,8 +107,8 @@ def test_normalisation_left_to_the_caller_is_that_of_the_run(run, tmp_path, caps
     [
         (["-o", "classifier"], "-o expects the name of a .onnx file, received"),
         (["-o", "folder.onnx"], "received the folder"),
-        (["-o", "file/c.onnx"], "cannot write"),
-        (["-o", "c.onnx", "--data-dir", "x"], "does not come from a folder: leave --data-dir out"),
+        (["-o", "file/c.onnx"], "File exists"),
+        (["-o", "c.onnx", "--data-dir", "x"], "does not come from a folder: leave data_dir out"),
     ],
 )
 def test_mistakes_in_exporting_are_one_line(run, tmp_path, monkeypatch, capsys, arguments, message):

@@ -1,5 +1,7 @@
 """What `classifier()` and Keras' own exporters make of models with any kind of backbone."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -32,8 +34,27 @@ class Subclassed(keras.Model):
 
 @keras.saving.register_keras_serializable(package="tests")
 class InTensorFlow(Subclassed):
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.built = True
+
     def call(self, images, training=False):
         return tf.reduce_mean(self.conv(tf.convert_to_tensor(images)), (1, 2))
+
+
+def scaled(x, factor=2):
+    return factor * x
+
+
+class Unconfigured(keras.layers.Layer):
+    """Without `get_config`, so Keras cannot make it again."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x):
+        return self.factor * x
 
 
 def functional(*layers):
@@ -56,6 +77,10 @@ BACKBONES = {
         [keras.Input((16, 16, 3)), keras.layers.Conv2D(5, 3), keras.layers.GlobalAveragePooling2D()]
     ),
     "Lambda": lambda: functional(keras.layers.Conv2D(5, 3), keras.layers.Lambda(lambda x: x * 2 + len("a"))),
+    "Lambda with arguments": lambda: functional(
+        keras.layers.Lambda(scaled, arguments={"factor": 3}), keras.layers.Conv2D(5, 3)
+    ),
+    "no configuration": lambda: functional(keras.layers.Conv2D(5, 3), Unconfigured(2.0)),
     "a function as activation": lambda: functional(keras.layers.Conv2D(5, 3, activation=swish)),
     "a lambda as activation": lambda: functional(keras.layers.Conv2D(5, 3, activation=lambda x: x * 0.5)),
     "Normalization": lambda: functional(keras.layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6])),
@@ -65,6 +90,7 @@ BACKBONES = {
     "subclassed, TensorFlow's operations": InTensorFlow,
 }
 NESTED = {"subclassed, TensorFlow's operations"}
+SHARED = {"no configuration"}  # the layer itself, as it cannot be copied
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -72,13 +98,15 @@ def test_the_classifier_is_flat_and_says_the_same(name, tmp_path):
     model = gssl.GatedSSLModel(BACKBONES[name](), 4, input_shape=(16, 16, 3))
     model.compile(gssl.SGD(0.01), gssl.LDAMLoss([5, 4, 3, 2]))
     model.fit(IMAGES, np.arange(5) % 4, epochs=1, verbose=0)
-    flat = model.classifier(logit_scale=1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if name in SHARED else "error")
+        flat = model.classifier(logit_scale=1.0)
     wanted = model.predict(IMAGES, verbose=0)
     np.testing.assert_allclose(flat.predict(IMAGES, verbose=0), wanted, rtol=1e-4, atol=1e-5)
     inside = [layer for layer in flat.layers if isinstance(layer, keras.Model)]
     assert bool(inside) == (name in NESTED)
     own = {type(layer).__module__.split(".")[0] for layer in flat.layers} - {"keras"}
-    assert not own or name in NESTED, "stock Keras layers alone"
+    assert not own or name in NESTED | SHARED, "stock Keras layers alone"
     before = flat.get_weights()
     model.set_weights([weights + 1 for weights in model.get_weights()])
     assert all((one == two).all() for one, two in zip(before, flat.get_weights(), strict=True)) or name in NESTED
@@ -125,8 +153,8 @@ def test_keras_own_ways_out_of_a_fitted_model(fitted, tmp_path):
     wanted = model.predict(pixels, verbose=0)
     assert model.output_shape == (None, 3) and model.input_shape == (None, 16, 16, 3)
     model.export(tmp_path / "served", verbose=False)
-    served = tf.saved_model.load(str(tmp_path / "served")).serve(tf.constant(pixels))
-    np.testing.assert_allclose(served, wanted, rtol=1e-4, atol=1e-5)
+    loaded = tf.saved_model.load(str(tmp_path / "served"))
+    np.testing.assert_allclose(loaded.serve(tf.constant(pixels)), wanted, rtol=1e-4, atol=1e-5)
     interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
     (given,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
     interpreter.resize_tensor_input(given["index"], pixels.shape)
@@ -165,3 +193,32 @@ def test_a_backbone_without_a_shape_is_asked_for_it():
     assert gssl.GatedSSLModel(called, 4).input_shape == (None, 16, 16, 3)
     with pytest.raises(ValueError, match="GlobalAveragePooling2D"):
         gssl.GatedSSLModel(keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(5, 3)]), 4)
+
+
+def test_the_scale_of_a_model_saved_by_an_earlier_version_is_its_losss(tmp_path):
+    model = gssl.GatedSSLModel(functional(keras.layers.Conv2D(5, 3)), 4)
+    config = model.get_config()
+    del config["logit_scale"]
+    again = gssl.GatedSSLModel.from_config(config)
+    again.compile_from_config(
+        {"optimizer": "sgd", "loss": keras.saving.serialize_keras_object(gssl.LDAMLoss([4, 3, 2, 1], scale=20))}
+    )
+    assert again.logit_scale == 20
+
+
+def test_preprocessing_is_ours_or_none():
+    for wrong in (keras.layers.Rescaling(1 / 255), len, True):
+        with pytest.raises(ValueError, match="must be a keras_gssl.PixelNormalization"):
+            gssl.GatedSSLModel(functional(keras.layers.Conv2D(5, 3)), 4, preprocessing=wrong)
+    model = gssl.GatedSSLModel(functional(keras.layers.Conv2D(5, 3)), 4, preprocessing=False)
+    assert np.isfinite(model.predict(1000 * IMAGES, verbose=0)).all(), "any values, as they are"
+    assert gssl.GatedSSLModel.from_config(model.get_config()).get_config()["preprocessing"] is False
+
+
+def test_normalised_data_for_a_network_that_scales_by_itself_is_refused(small_data):
+    backbone = functional(keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(5, 3))
+    model = gssl.GatedSSLModel(backbone, 3)
+    model.compile(gssl.SGD(0.1), gssl.LDAMLoss([3, 2, 1]))
+    for use in (lambda: model.fit(small_data.train(25)), lambda: model.evaluate(small_data.test())):
+        with pytest.raises(ValueError, match="scales pixels by itself"):
+            use()

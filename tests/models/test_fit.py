@@ -334,7 +334,7 @@ MISTAKES = {
         {"preprocessing": gssl.PixelNormalization(0.5, 0.25, scale=1)},
         "divide the images by 255",
     ),
-    "normalised where pixels are expected": (lambda x, y: (NORMALISE(x).numpy() * 3, y), {}, "normalises them itself"),
+    "normalised where pixels are expected": (lambda x, y: (NORMALISE(x).numpy(), y), {}, "normalises them itself"),
     "pixels where normalised are expected": (lambda x, y: (x, y), {"preprocessing": None}, "look like pixels"),
 }
 
@@ -388,3 +388,50 @@ def test_what_drawn_tasks_do_to_an_image_is_the_task(pixels):
     quadrants = added.reshape(40, 2, 8, 2, 8, 3).max(axis=(2, 4, 5)).reshape(40, 4)
     np.testing.assert_allclose(quadrants.max(axis=1), named["recorder"], atol=1e-4)
     assert (np.count_nonzero(quadrants > 0.5, axis=1) <= 1).all() and len(set(named["recorder"].numpy())) > 2
+
+
+def test_pixels_that_overshoot_a_little_are_pixels(pixels):
+    images, labels = pixels
+    bicubic = images.astype("float32") + np.linspace(-12, 6, 40)[:, None, None, None].astype("float32")
+    make().fit(bicubic, labels, verbose=0)
+    assert make().predict(np.ones((4, 16, 16, 3), "uint8"), verbose=0).shape == (4, 3), "dark, not on the scale 0-1"
+
+
+def test_altered_pixels_that_were_not_normalised_are_refused(pixels):
+    altered = gssl.data.with_pretext(as_dataset(*pixels), [gssl.Flip(), gssl.LoRotE()])
+    with pytest.raises(ValueError, match="look like pixels"):
+        make().fit(altered, verbose=0)
+
+
+def test_altered_batches_take_class_weight(pixels):
+    losses = []
+    for class_weight in (None, {0: 1.0}, {2: 40.0}):
+        altered = gssl.data.with_pretext(as_dataset(*pixels), [gssl.Flip(), gssl.LoRotE()], preprocessing=NORMALISE)
+        losses += make().fit(altered, class_weight=class_weight, verbose=0).history["class_loss"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[2] != pytest.approx(losses[0], rel=0.01)
+
+
+def test_training_batches_are_normalised_once(small_data, tasks):
+    model = make(tasks=tasks)
+    batches = small_data.train(50, tasks)
+    images = next(iter(batches.normalised_as(NORMALISE)))[0]
+    wanted = model.class_head(model.features(images, training=False))
+    np.testing.assert_allclose(model.predict(batches, verbose=0), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_accumulated_gradients_still_draw_anew_in_every_step(pixels):
+    images, labels = (each[:20] for each in pixels)
+    optimizer = keras.optimizers.SGD(0.05, gradient_accumulation_steps=4)
+    model = make(compile_args={"optimizer": optimizer, "run_eagerly": True})
+    dataset = as_dataset(images, labels, batch=5)
+    drawn = batches_seen(model, dataset, 1)
+    assert len(drawn) == 4 and len({tuple(each) for each in drawn}) == 4
+    assert model.steps_done() == 4
+
+
+def test_test_data_fits_a_plain_keras_model(small_data):
+    model = make(preprocessing=None)
+    plain = model.classifier()
+    plain.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    assert 0 <= plain.evaluate(small_data.test(), verbose=0, return_dict=True)["accuracy"] <= 1
+    assert plain.predict(small_data.test(), verbose=0).shape == (24, 3)

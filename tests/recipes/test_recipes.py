@@ -63,7 +63,7 @@ def test_command_line_overrides_config_overrides_defaults(tmp_path):
     [
         ("epoch = 3", "unknown setting 'epoch'"),
         ("epochs = 3.5", "epochs must be int, received 3.5"),
-        ('tasks = ["spin"]', "tasks must be one of lorot, flip, channels; received 'spin'"),
+        ('tasks = ["spin"]', "tasks must be one of flip, lorot, channels; received 'spin'"),
         ("epochs = ", "not valid TOML"),
         ("epochs = true", "epochs must be int"),
     ],

@@ -17,6 +17,7 @@ from keras_gssl.recipes.tables.grid import read_table, select
 from keras_gssl.recipes.tables.ledger import Ledger
 from keras_gssl.recipes.tables.report import markdown, picture
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.result import RunResult, Scores
 
 ROOT = Path(__file__).parents[2]
 SMALL = """
@@ -50,13 +51,24 @@ def small(tmp_path):
 
 
 def result(run, last, best, full_length=True):
-    return {
-        "method": run.settings.method,
-        "settings": json.loads(json.dumps(run.settings.to_json())),
-        "full_length": full_length,
-        "last_epoch": {"accuracy": last},
-        "best_epoch": {"accuracy": best},
-    }
+    """What a run could have left."""
+
+    def scores(epoch, accuracy):
+        return Scores(epoch, accuracy, accuracy, accuracy, None, None, 0.1, [accuracy])
+
+    return RunResult(
+        last_epoch=scores(run.settings.epochs - 1, last),
+        best_epoch=scores(0, best),
+        method=run.settings.method,
+        settings=run.settings.to_json(),
+        full_length=full_length,
+        milestones={"learning_rate_drops": [], "reweighting": 0},
+        data={},
+        wall_time_seconds=1.0,
+        versions={},
+        precision="float32",
+        hardware="none",
+    )
 
 
 @pytest.mark.parametrize(("name", "rows", "columns"), [("table1", 12, 6), ("table2", 8, 2)])
@@ -120,7 +132,7 @@ def test_ledger_finds_the_same_run_and_no_other(small, tmp_path):
         assert each.find(first) and each.find(other) and each.find(second) is None
         assert [r.seed for r in each.of(second)] == [0]
     (tmp_path / "results" / "stray.json").write_text("{}")
-    with pytest.raises(UserError, match=r"stray.json is not a result: it has no 'best_epoch'"):
+    with pytest.raises(UserError, match=r"stray.json is not a result: it has no 'last_epoch'"):
         Ledger(tmp_path / "results")
 
 
@@ -138,7 +150,7 @@ def test_report_keeps_paper_full_and_short_runs_apart(small, tmp_path):
     short = markdown(table, ledger, only_with_results=True)
     assert "*Digits 0.02*" not in short and "No full-length run of ours yet: Digits 0.02." in short
     assert picture(table, ledger, tmp_path / "table.png").stat().st_size > 10_000
-    assert math.isclose(ledger.of(run)[0].accuracy("last_epoch"), 50)
+    assert math.isclose(ledger.of(run)[0].content.last_epoch.accuracy, 0.5)
 
 
 def test_the_readme_part_is_replaced(tmp_path):
@@ -190,7 +202,7 @@ def _in_turn(small, results, monkeypatch, failing="", killed_once=""):
             done.returncode = -signal.SIGKILL
         else:
             assert ("--resume" in command) == bool(killed)
-            folder.metrics.write_text(json.dumps(result(run, 0.5, 0.5)))
+            folder.metrics.write_text(json.dumps(result(run, 0.5, 0.5).to_json()))
         return done
 
     monkeypatch.setattr(runner.subprocess, "run", process)

@@ -38,7 +38,7 @@ def test_a_run_leaves_everything(tmp_path, small_data):
     assert list(folder.tensorboard.rglob("events*"))
     assert not list(folder.path.glob("checkpoint*")) and not list(folder.path.glob("*partial*"))
     written = json.loads(folder.metrics.read_text())
-    assert written == json.loads(json.dumps(results))
+    assert written == json.loads(json.dumps(results.to_json()))
     rows = folder.read_history()
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     assert float(rows[-1]["val_accuracy"]) == pytest.approx(written["last_epoch"]["accuracy"], abs=1e-6)

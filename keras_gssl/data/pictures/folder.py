@@ -17,6 +17,7 @@ from keras_gssl.errors import UserError
 
 STATISTICS_FROM = 2000  # pictures that mean and standard deviation are taken from, at the most
 CHUNK = 100
+SMALLEST_STD = 1e-3
 
 
 def image_folder(
@@ -142,7 +143,11 @@ def _statistics(images: np.ndarray | ImageFiles) -> tuple[list[float], list[floa
         pixels = np.asarray(images[chosen[start : start + CHUNK]]).reshape(-1, 3) / 255
         count, total, squares = count + len(pixels), total + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
     mean = total / count
-    return mean.tolist(), np.sqrt(np.maximum(squares / count - mean**2, 0)).clip(1e-3).tolist()
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    if std.min() < SMALLEST_STD:
+        channel = ("red", "green", "blue")[int(std.argmin())]
+        raise UserError(f"The {channel} of all pictures has nearly one value: are they empty?")
+    return mean.tolist(), std.tolist()
 
 
 class PictureFiles(ImageFiles):

@@ -195,6 +195,8 @@ def _run(where: str, recipe: Any, common: Mapping[str, Any], own: Mapping[str, A
         method = given.pop("method", base.pop("method", None))
         settings = settings_class(**apply_method(settings_class, base, given, method))
         check_method(settings, method)
+    except UserError:
+        raise
     except (ValueError, TypeError) as error:
         raise UserError(f"{where}: {error}") from error
     return Run(recipe, settings)
