@@ -20,7 +20,7 @@ def run_with_two_devices(method, folder):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("method", ["frozen", "rewarded", "sla-sd"])
+@pytest.mark.parametrize("method", ["frozen", "rewarded", "sla-sd", "arrays"])
 def test_two_devices_equal_one(tmp_path, method):
     run_with_two_devices(method, tmp_path)
     one, two = (np.load(tmp_path / f"{devices}.npz") for devices in (1, 2))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from keras_gssl.backend import tf
 from keras_gssl.data.pipeline import CLASS_KEY, PARALLEL_CALLS, TASKS, draw_seed
@@ -58,7 +61,16 @@ def with_pretext(
         images, drawn = draw_and_apply(images, tasks, draw_seed(seed, TASKS, number))
         return (images, {CLASS_KEY: labels, **drawn}, *weights)
 
-    # A draw that followed from the position in the dataset alone would be the same in every pass.
-    numbers = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-    altered = tf.data.Dataset.zip((dataset, numbers)).map(alter, PARALLEL_CALLS, deterministic=True)
+    altered = tf.data.Dataset.zip((dataset, _numbers())).map(alter, PARALLEL_CALLS, deterministic=True)
     return altered.prefetch(tf.data.AUTOTUNE)
+
+
+def _numbers() -> tf.data.Dataset:
+    """Numbers of batches that differ from pass to pass: what followed from the position alone would be drawn again."""
+    passes = itertools.count()
+
+    def one_pass(_: tf.Tensor) -> tf.data.Dataset:
+        first = tf.numpy_function(lambda: np.int64(next(passes) << 32), [], tf.int64)
+        return tf.data.Dataset.range(tf.ensure_shape(first, ()), tf.int64.max)
+
+    return tf.data.Dataset.from_tensors(0).flat_map(one_pass)

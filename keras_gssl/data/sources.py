@@ -11,17 +11,13 @@ import numpy as np
 
 from keras_gssl.data.image_data import ImageData, from_arrays
 from keras_gssl.data.long_tail import long_tail_counts, long_tail_indices
-from keras_gssl.errors import UserError
+from keras_gssl.errors import DataNotFoundError
 
 CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR_STD = (0.2023, 0.1994, 0.2010)
 DOWNLOAD_PROBE_SECONDS = 8
 
 Split = tuple[np.ndarray, np.ndarray]
-
-
-class DataNotFoundError(UserError, FileNotFoundError):
-    """A data set is neither on this machine nor can it be downloaded; the message says how to mend it."""
 
 
 def cifar10_lt(imbalance_ratio: float = 0.01, imbalance: str = "exp", data_dir: str | None = None) -> ImageData:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import keras_gssl as gssl
 from keras_gssl.export.deployable import Deployable
+from keras_gssl.export.runners import quiet_litert
 from keras_gssl.report.explanations import heat_maps, last_maps
 
 IMAGES = np.random.default_rng(0).normal(size=(5, 16, 16, 3)).astype("float32")
@@ -155,7 +156,8 @@ def test_keras_own_ways_out_of_a_fitted_model(fitted, tmp_path):
     model.export(tmp_path / "served", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "served"))
     np.testing.assert_allclose(loaded.serve(tf.constant(pixels)), wanted, rtol=1e-4, atol=1e-5)
-    interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    with quiet_litert():  # TensorFlow warns that this part of it will move
+        interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
     (given,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
     interpreter.resize_tensor_input(given["index"], pixels.shape)
     interpreter.allocate_tensors()
