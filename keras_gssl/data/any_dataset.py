@@ -62,6 +62,8 @@ def with_pretext(
         return (images, {CLASS_KEY: labels, **drawn}, *weights)
 
     altered = tf.data.Dataset.zip((dataset, _numbers())).map(alter, PARALLEL_CALLS, deterministic=True)
+    if dataset.cardinality() != tf.data.UNKNOWN_CARDINALITY:  # which is lost where the numbers of batches come in
+        altered = altered.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
     return altered.prefetch(tf.data.AUTOTUNE)
 
 
