@@ -40,7 +40,7 @@ class Scores:
         return {key: value for key, value in told.items() if key != "note" or value is not None}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunResult:
     """A finished run.
 
@@ -53,7 +53,7 @@ class RunResult:
         data: Name, class counts and hash of the training images.
         wall_time_seconds: Of all epochs, evaluation included.
         versions: Of the packages it was made with.
-        precision: The Keras dtype policy that was used.
+        precision: The Keras dtype policy that was used; the first results do not say and are of float32.
         hardware: As text.
         recipe: Name of the recipe, in the ledger.
     """
@@ -67,7 +67,7 @@ class RunResult:
     data: Mapping[str, Any]
     wall_time_seconds: float
     versions: Mapping[str, str]
-    precision: str
+    precision: str = "float32"
     hardware: str
     recipe: str | None = None
 

@@ -268,3 +268,14 @@ def test_ray_cluster_of_two_workers_one_killed(small, tmp_path, monkeypatch, cap
         assert printed.count(f"done: {name}") == 1
         assert [row["epoch"] for row in folder.read_history()] == ["0", "1"]
         assert folder.metrics.exists()
+
+
+def test_the_repositorys_own_results_are_read():
+    """Some are of earlier versions, which wrote less."""
+    results = Ledger(ROOT / "recipes" / "results")
+    table = read_table(ROOT / "recipes" / "table1.toml", {"epochs": 20})
+    (found,) = [
+        r for r in results.of(table.cells["LDAM-DRW", "CIFAR-10-LT 0.01"].runs[0]) if (r.seed, r.epochs) == (0, 20)
+    ]
+    assert 0.6 < found.content.last_epoch.accuracy < 0.7 and found.content.precision == "float32"
+    assert "| CIFAR-10-LT 0.01 | LDAM-DRW |" in markdown(table, results)
