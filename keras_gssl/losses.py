@@ -133,9 +133,14 @@ def heads_for(loss: Any) -> str:
 def class_indices(labels: Any, num_classes: int) -> Any:
     """Class labels as int32 of shape `(batch,)`: from integers, also of shape `(batch, 1)`, or from one-hot rows."""
     labels = ops.convert_to_tensor(labels)
-    if len(labels.shape) == 2 and labels.shape[-1] == num_classes and num_classes > 1:
+    if is_one_hot(labels, num_classes):
         return ops.cast(ops.argmax(labels, axis=-1), "int32")
     return ops.cast(ops.reshape(labels, (-1,)), "int32")
+
+
+def is_one_hot(labels: Any, num_classes: int) -> bool:
+    """Whether labels have the shape of one-hot rows."""
+    return len(labels.shape) == 2 and labels.shape[-1] == num_classes and num_classes > 1
 
 
 def check_class_counts(class_counts: Sequence[int] | Mapping[int, int]) -> np.ndarray:

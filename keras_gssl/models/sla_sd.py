@@ -7,7 +7,7 @@ from typing import Any
 from keras_gssl.backend import keras, ops
 from keras_gssl.data.pipeline import CLASS_KEY
 from keras_gssl.devices import global_batch_size, mean_share, num_replicas
-from keras_gssl.losses import class_indices
+from keras_gssl.losses import class_indices, is_one_hot
 from keras_gssl.models.supervised import StepLosses, SupervisedModel
 from keras_gssl.pretext.tasks import rotate
 
@@ -74,7 +74,11 @@ class SLASDModel(SupervisedModel):
         weights = ops.repeat(weights, NUM_ROTATIONS)
         # Keras' loss objects divide by the number of devices, as the training step does with what is returned here.
         share = share * num_replicas()
-        wanted = ops.one_hot(joint_labels, joint_outputs.shape[-1]) if _is_one_hot(classes, self) else joint_labels
+        wanted = (
+            ops.one_hot(joint_labels, joint_outputs.shape[-1])
+            if is_one_hot(classes, self.num_classes)
+            else joint_labels
+        )
         joint_loss = share * self._joint_loss()(wanted, joint_outputs, sample_weight=weights)
         divergences = distillation(self.logit_scale * joint_outputs, self.logit_scale * outputs)
 
@@ -90,10 +94,6 @@ class SLASDModel(SupervisedModel):
 
     def training_metrics(self) -> list[keras.metrics.Metric]:
         return [self.class_loss, self.joint_loss, self.joint_accuracy, self.distillation_loss]
-
-
-def _is_one_hot(classes: Any, model: SLASDModel) -> bool:
-    return len(classes.shape) == 2 and classes.shape[-1] == model.num_classes > 1
 
 
 def aggregate(joint_logits: Any) -> Any:

@@ -105,13 +105,17 @@ class _AsTuple(argparse.Action):
 
 def read_config(path: str, settings_class: type[TrainingSettings]) -> dict[str, Any]:
     """Settings from a TOML file, or `UserError` for an unreadable file, an unknown key or a value of the wrong type."""
+    return check_values(path, read_toml(path, "--config"), settings_class)
+
+
+def read_toml(path: str | Path, what: str) -> dict[str, Any]:
+    """A TOML file, always UTF-8, or `UserError` where it cannot be read; `what` it is, for the message."""
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"Cannot read --config {path}: {error.strerror}.") from error
+        raise UserError(f"Cannot read {what} {path}: {error.strerror}.") from error
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path} is not valid TOML: {error}.") from error
-    return check_values(path, values, settings_class)
 
 
 def check_values(where: str, values: Mapping[str, Any], settings_class: type[TrainingSettings]) -> dict[str, Any]:

@@ -117,14 +117,14 @@ def train(
     strategy = strategy_for(settings.devices)
     effective = settings.effective()
     check_shares(effective.batch_size, len(data.train_labels), effective.devices)  # before the folder is made
-    data = scaled_for(settings.effective().backbone, data)
+    data = scaled_for(effective.backbone, data)
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
     if not resume:
-        _check_backbone(settings.effective(), data)
+        _check_backbone(effective, data)
         folder.make()
         write_description(folder, data)
         write_json(folder.settings, settings.to_json())  # last: its presence marks a run that can be resumed
-    settings = settings.effective()
+    settings = effective
     _say_if_short(settings)
     with seeded(settings.seed), strategy.scope(), precision_scope(settings.precision):
         model = _prepare(settings, data, folder, finished, checkpoint, report_every)

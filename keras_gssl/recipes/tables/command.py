@@ -19,7 +19,8 @@ from typing import Any
 
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
-from keras_gssl.recipes.tables.grid import Run, Table, read_table, select, slug, tomllib
+from keras_gssl.recipes.command_line import tomllib
+from keras_gssl.recipes.tables.grid import Run, Table, read_table, select, slug
 from keras_gssl.recipes.tables.ledger import Ledger
 from keras_gssl.recipes.tables.report import markdown, picture
 from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray

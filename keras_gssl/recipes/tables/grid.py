@@ -5,20 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
-from keras_gssl.recipes.command_line import check_values
+from keras_gssl.recipes.command_line import check_values, read_toml
 from keras_gssl.runs.settings import METHODS, TrainingSettings, apply_method, check_method
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 KEYS = {
     "the file": {"title", "seeds", "settings", "columns", "rows"},
@@ -112,12 +106,7 @@ def read_table(path: str | Path, overrides: Mapping[str, Any] | None = None, see
     Raises:
         UserError: One line that names what is wrong in the file.
     """
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"Cannot read the table {path}: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is not valid TOML: {error}.") from error
+    content = read_toml(path, "the table")
     unknown = sorted(set(content) - KEYS["the file"])
     if unknown or not content.get("rows") or not content.get("columns"):
         raise UserError(
