@@ -1,4 +1,4 @@
-"""Learning rate and deferred re-weighting as pure functions of the epoch, so that a resumed run needs no state."""
+"""What changes over the epochs, as pure functions of the epoch, so that a resumed run needs no state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras
-from keras_gssl.losses import class_balanced_weights
+from keras_gssl.losses import check_class_counts, class_balanced_weights
 
 
 def scale_milestones(milestones: Sequence[int], epochs: int, full_epochs: int) -> tuple[int, ...]:
@@ -92,3 +92,46 @@ class DeferredReweighting(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.model.class_weights.assign(self(epoch))
+
+
+class RetrainClassifier(keras.callbacks.Callback):
+    """From `start_epoch` on, trains a new class head alone, on frozen features.
+
+    Features are best learned from the images as they come, the classifier from classes that count alike. So in the last
+    epochs the backbone stays as it is, its batch norms with their moving statistics; the head begins anew. Classes are
+    balanced by the loss (`LogitAdjustedLoss`, or `DeferredReweighting` with `LDAMLoss`), or with `class_counts` by
+    weights, as a class-balanced sampler would in expectation.
+
+    The optimizer's schedule should begin anew there too, as `InTurn` does. A `GatedSSLModel(average=...)` goes on with
+    the averaged backbone.
+
+    Args:
+        start_epoch: First epoch (counted from 0) of this stage.
+        class_counts: Training images per class, to weigh each class by the inverse of it; None leaves the weights.
+        fresh: Whether the head begins anew, or goes on.
+
+    Example:
+
+    >>> stage = gssl.RetrainClassifier(start_epoch=50)
+
+    Reference:
+        "Decoupling Representation and Classifier for Long-Tailed Recognition" (ICLR 2020), section 4.2 (cRT).
+    """
+
+    def __init__(
+        self, start_epoch: int, class_counts: Sequence[int] | Mapping[int, int] | None = None, fresh: bool = True
+    ):
+        super().__init__()
+        self.start_epoch, self.fresh = start_epoch, fresh
+        self._weights = None
+        if class_counts is not None:
+            inverse = 1 / check_class_counts(class_counts)
+            self._weights = inverse * len(inverse) / inverse.sum()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch < self.start_epoch:
+            return
+        if self._weights is not None:
+            self.model.class_weights.assign(self._weights)
+        if self.model.backbone.trainable:
+            self.model.freeze_backbone(fresh_head=self.fresh and epoch == self.start_epoch)

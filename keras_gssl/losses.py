@@ -1,4 +1,4 @@
-"""LDAM loss and class-balanced weights."""
+"""Losses for long tails: margins, logit adjustment, and class-balanced weights."""
 
 from __future__ import annotations
 
@@ -102,11 +102,7 @@ class LDAMLoss(keras.losses.Loss):
         self._margins = ldam_margins(self.class_counts, max_margin).astype("float32")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        if y_pred.shape[-1] != len(self.class_counts):
-            raise ValueError(
-                f"LDAMLoss was made for {len(self.class_counts)} classes (class_counts), "
-                f"but the model predicts {y_pred.shape[-1]}."
-            )
+        check_outputs(self, len(self.class_counts), y_pred)
         y_true = class_indices(y_true, len(self.class_counts))
         margins = ops.one_hot(y_true, len(self.class_counts), dtype=y_pred.dtype) * self._margins
         return ops.sparse_categorical_crossentropy(y_true, self.scale * (y_pred - margins), from_logits=True)
@@ -120,6 +116,84 @@ class LDAMLoss(keras.losses.Loss):
         config = super().get_config()
         config.update(class_counts=self.class_counts, max_margin=self.max_margin, scale=self.scale)
         return config
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class LogitAdjustedLoss(keras.losses.Loss):
+    """Cross-entropy of logits to which the log of each class's frequency is added: balanced softmax.
+
+    `-log softmax(scale * x + temperature * log(n_c / n))[y]`. The network then learns what speaks for a class beyond
+    how frequent it is, and its own outputs, without the added term, are right where all classes are equally frequent.
+
+    Args:
+        class_counts: Training images per class.
+        temperature: How much of the frequency is taken out: 1 for balanced classes in use, 0 for plain cross-entropy.
+        scale: None for logits of a dense head. A number for cosines of a cosine head, which are multiplied by it.
+
+    Call arguments: `y_true` of shape `(batch,)`, class indices, or `(batch, classes)`, one-hot or shares that sum to 1;
+    `y_pred` of shape `(batch, classes)`.
+
+    Example:
+
+    >>> loss = gssl.LogitAdjustedLoss([5000, 50])
+    >>> round(float(loss(np.array([1]), np.array([[0.0, 0.0]]))), 4)
+    4.6151
+
+    Reference:
+        "Balanced Meta-Softmax for Long-Tailed Visual Recognition" (NeurIPS 2020), eq. 4, and "Long-Tail Learning via
+        Logit Adjustment" (ICLR 2021), eq. 10, which has the temperature.
+    """
+
+    def __init__(
+        self,
+        class_counts: Sequence[int] | Mapping[int, int],
+        temperature: float = 1.0,
+        scale: float | None = None,
+        reduction: str = "mean_with_sample_weight",
+        name: str = "logit_adjusted_loss",
+        dtype: Any = "float32",
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        counts = check_class_counts(class_counts)
+        if not (np.isfinite(temperature) and temperature >= 0):
+            raise ValueError(f"temperature must be at least 0, received {temperature}.")
+        if scale is not None and not (np.isfinite(scale) and scale > 0):
+            raise ValueError(f"scale must be above 0, or None for a dense head; received {scale}.")
+        self.class_counts = [int(count) for count in counts]
+        self.temperature = temperature
+        self.scale = scale
+        self._offsets = (temperature * np.log(counts / counts.sum())).astype("float32")
+
+    @property
+    def heads(self) -> str:
+        return "dense" if self.scale is None else "cosine"
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        num_classes = len(self.class_counts)
+        check_outputs(self, num_classes, y_pred)
+        logits = (self.scale or 1.0) * y_pred + self._offsets
+        if is_one_hot(y_true, num_classes):
+            return ops.categorical_crossentropy(ops.cast(y_true, logits.dtype), logits, from_logits=True)
+        return ops.sparse_categorical_crossentropy(class_indices(y_true, num_classes), logits, from_logits=True)
+
+    def with_classes_split(self, parts: int) -> LogitAdjustedLoss:
+        """The same loss where every class has become `parts` classes, one after the other, equally frequent."""
+        counts = np.repeat(self.class_counts, parts).tolist()
+        return type(self).from_config({**self.get_config(), "class_counts": counts})
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(class_counts=self.class_counts, temperature=self.temperature, scale=self.scale)
+        return config
+
+
+def check_outputs(loss: keras.losses.Loss, num_classes: int, outputs: Any) -> None:
+    """Raise `ValueError` where a model predicts another number of classes than a loss was made for."""
+    if outputs.shape[-1] != num_classes:
+        raise ValueError(
+            f"{type(loss).__name__} was made for {num_classes} classes (class_counts), "
+            f"but the model predicts {outputs.shape[-1]}."
+        )
 
 
 def heads_for(loss: Any) -> str:

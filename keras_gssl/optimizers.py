@@ -11,7 +11,8 @@ from keras_gssl.backend import keras, ops
 class SGD(keras.optimizers.Optimizer):
     """Stochastic gradient descent with momentum and L2 decay in the gradient.
 
-    `g += weight_decay * p;  v = momentum * v + g;  p -= learning_rate * v`
+    `g += weight_decay * p;  v = momentum * v + g;  p -= learning_rate * v`; with Nesterov's momentum
+    `p -= learning_rate * (g + momentum * v)`.
 
     Keras' own SGD differs twice, and both matter here: its `weight_decay` is decoupled from the gradient, and it
     stores the learning rate inside the velocity, so that old large steps go on after the learning rate has dropped.
@@ -21,13 +22,15 @@ class SGD(keras.optimizers.Optimizer):
         learning_rate: Float or schedule.
         momentum: In `[0, 1)`.
         weight_decay: L2 factor added to the gradient of every weight that has one.
+        nesterov: Whether the step looks ahead along the velocity.
 
     Example:
 
     >>> optimizer = gssl.SGD(0.1, momentum=0.9, weight_decay=2e-4)
 
     Reference:
-        The rule of `torch.optim.SGD`, which all reference implementations use.
+        The rule of `torch.optim.SGD`, which all reference implementations use; Nesterov's as in "On the importance of
+        initialization and momentum in deep learning" (ICML 2013), in the same form.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class SGD(keras.optimizers.Optimizer):
         learning_rate: Any = 0.1,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
+        nesterov: bool = False,
         name: str = "sgd",
         **kwargs: Any,
     ):
@@ -42,10 +46,13 @@ class SGD(keras.optimizers.Optimizer):
             raise ValueError(f"momentum must be in [0, 1), received {momentum}.")
         if weight_decay is not None and weight_decay < 0:
             raise ValueError(f"weight_decay must not be negative, received {weight_decay}.")
+        if nesterov and not momentum:
+            raise ValueError("nesterov looks ahead along the momentum: give a momentum above 0.")
         # The base class' weight_decay stays None: it is the decoupled kind.
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum = momentum
         self.l2 = weight_decay or 0.0
+        self.nesterov = nesterov
 
     def build(self, variables: Any) -> None:
         if self.built:
@@ -58,7 +65,13 @@ class SGD(keras.optimizers.Optimizer):
         learning_rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype) + self.l2 * variable
         self.assign(velocity, self.momentum * velocity + gradient)
-        self.assign_sub(variable, learning_rate * velocity)
+        step = gradient + self.momentum * velocity if self.nesterov else velocity
+        self.assign_sub(variable, learning_rate * step)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "momentum": self.momentum, "weight_decay": self.l2}
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "weight_decay": self.l2,
+            "nesterov": self.nesterov,
+        }

@@ -16,7 +16,7 @@ FLOORS = [
     {"version", "errors", "files", "lazy", "quiet_tensorflow", "randomness"},
     {"backend"},
     {"devices", "losses"},
-    {"layers", "metrics", "optimizers", "callbacks"},
+    {"layers", "metrics", "optimizers", "schedules", "callbacks"},
     {"pretext"},
     {"data"},
     {"models"},

@@ -8,6 +8,8 @@ from .long_tail import long_tail_counts as long_tail_counts
 from .long_tail import long_tail_indices as long_tail_indices
 from .long_tail import long_tail_positions as long_tail_positions
 from .long_tail import subset_hash as subset_hash
+from .mixing import CutMix as CutMix
+from .mixing import MixUp as MixUp
 from .normalisation import PixelNormalization as PixelNormalization
 from .normalisation import normalise as normalise
 from .pictures.files import ImageFiles as ImageFiles
@@ -16,6 +18,9 @@ from .pictures.listing import Listing as Listing
 from .pictures.listing import list_pictures as list_pictures
 from .pipeline import EvaluationSet as EvaluationSet
 from .pipeline import TrainingSet as TrainingSet
+from .policies import AutoAugment as AutoAugment
+from .policies import Cutout as Cutout
+from .policies import RandAugment as RandAugment
 from .sources import cifar10_lt as cifar10_lt
 from .sources import cifar100_lt as cifar100_lt
 from .sources import digits_lt as digits_lt

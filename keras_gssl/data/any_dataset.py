@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_gssl.backend import tf
 from keras_gssl.data.pipeline import CLASS_KEY, PARALLEL_CALLS, TASKS, draw_seed
-from keras_gssl.pretext.tasks import PretextTask, check_tasks, draw_and_apply
+from keras_gssl.pretext.draw import TaskDraw
+from keras_gssl.pretext.tasks import PretextTask, check_tasks
 
 
 def with_pretext(
@@ -18,6 +19,7 @@ def with_pretext(
     tasks: Sequence[PretextTask],
     seed: int = 0,
     preprocessing: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    draw: TaskDraw | None = None,
 ) -> tf.data.Dataset:
     """Alter one quadrant of every training image of a pipeline, and add the labels of what was done.
 
@@ -30,6 +32,7 @@ def with_pretext(
         seed: Every pass over the dataset draws anew; two pipelines with one seed draw the same in their n-th pass.
         preprocessing: Applied to the images first, such as the model's `PixelNormalization`; channels are to be
             shuffled after normalisation. Leave it out where the dataset is normalised.
+        draw: How tasks and quadrants are drawn; every pass counts as epoch 0.
 
     Returns:
         Batches of `(images, {"class": labels, "<task>": labels, ...})`, and the weights if there are any.
@@ -58,7 +61,7 @@ def with_pretext(
     def alter(batch: tuple[Any, ...], number: tf.Tensor) -> tuple[Any, ...]:
         images, labels, *weights = batch
         images = images if preprocessing is None else preprocessing(images)
-        images, drawn = draw_and_apply(images, tasks, draw_seed(seed, TASKS, number))
+        images, drawn = (draw or TaskDraw())(images, tasks, draw_seed(seed, TASKS, number))
         return (images, {CLASS_KEY: labels, **drawn}, *weights)
 
     altered = tf.data.Dataset.zip((dataset, _numbers())).map(alter, PARALLEL_CALLS, deterministic=True)

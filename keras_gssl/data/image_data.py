@@ -10,8 +10,11 @@ import numpy as np
 
 from keras_gssl.data.labels import number_labels
 from keras_gssl.data.long_tail import subset_hash
+from keras_gssl.data.mixing import Mixing
 from keras_gssl.data.pictures.files import ImageFiles
 from keras_gssl.data.pipeline import EvaluationSet, TrainingSet
+from keras_gssl.data.policies import ImageAugmentation
+from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.tasks import PretextTask
 
 
@@ -70,8 +73,16 @@ class ImageData:
             return self.listing.digest
         return subset_hash(np.arange(len(self.train_labels)) if self.indices is None else self.indices)
 
-    def train(self, batch_size: int = 128, tasks: Sequence[PretextTask] = (), seed: int = 0) -> TrainingSet:
-        """Augmented training batches `(images, {"class": labels, "<task>": labels, ...})`."""
+    def train(
+        self,
+        batch_size: int = 128,
+        tasks: Sequence[PretextTask] = (),
+        seed: int = 0,
+        augmentations: Sequence[ImageAugmentation] = (),
+        mixing: Mixing | None = None,
+        draw: TaskDraw | None = None,
+    ) -> TrainingSet:
+        """Augmented training batches `(images, {"class": labels, "<task>": labels, ...})`; see `TrainingSet`."""
         return TrainingSet(
             self.train_images,
             self.train_labels,
@@ -82,6 +93,9 @@ class ImageData:
             seed,
             self.crop_padding,
             self.horizontal_flip,
+            augmentations,
+            mixing,
+            draw,
         )
 
     def test(self, batch_size: int | None = None) -> EvaluationSet:

@@ -16,12 +16,16 @@ import numpy as np
 
 from keras_gssl.backend import tf
 from keras_gssl.data.augmentation import random_crop, random_mirror
+from keras_gssl.data.mixing import MIXED_CLASS, OWN_SHARE, Mixing, Partners
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.data.pictures.files import ImageFiles, image_reader
-from keras_gssl.pretext.tasks import PretextTask, check_tasks, draw_and_apply
+from keras_gssl.data.policies import ImageAugmentation
+from keras_gssl.pretext.draw import TaskDraw
+from keras_gssl.pretext.tasks import PretextTask, check_tasks
 
 CLASS_KEY = "class"
 NUMBER_KEY = "batch_number"  # in place of the tasks' labels, where the training step is to augment the batch
+PARTNER_KEY = "mixed_image"  # likewise, the images that are to be mixed in
 PARALLEL_CALLS = min(16, os.cpu_count() or 2)
 PREFETCHED_BATCHES = 4
 
@@ -29,6 +33,8 @@ Batch = tuple[tf.Tensor, dict[str, tf.Tensor]]
 
 # First words of the seeds, so that no two draws share one.
 _SHUFFLE, _CROP_ROWS, _CROP_COLUMNS, _MIRROR, TASKS = range(5)  # the tasks draw from TASKS upwards
+_PARTNERS, _MIXING, _AUGMENTATIONS = 200, 220, 300  # as do these, an augmentation at most `_EACH` times
+_EACH = 20
 
 
 def draw_seed(seed: int, purpose: int, number: tf.Tensor | int) -> tf.Tensor:
@@ -52,6 +58,9 @@ class TrainingSet:
         seed: Seed of shuffling, augmentation and tasks.
         crop_padding: Black pixels added on each side before cropping back to the original size; 0 for no crop.
         horizontal_flip: Whether to mirror every second image, on average.
+        augmentations: What else is done to the pixels, in this order, such as `AutoAugment()` and `Cutout(16)`.
+        mixing: `MixUp(...)` or `CutMix(...)`; labels then hold the second class and the share of the first.
+        draw: How tasks and quadrants are drawn.
     """
 
     def __init__(
@@ -65,6 +74,9 @@ class TrainingSet:
         seed: int = 0,
         crop_padding: int = 4,
         horizontal_flip: bool = True,
+        augmentations: Sequence[ImageAugmentation] = (),
+        mixing: Mixing | None = None,
+        draw: TaskDraw | None = None,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
@@ -76,6 +88,18 @@ class TrainingSet:
         self.seed = seed
         self._crop_padding = crop_padding
         self._horizontal_flip = horizontal_flip
+        self._augmentations = tuple(augmentations)
+        self._mixing = mixing
+        self._draw = draw or TaskDraw()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class of every training image."""
+        return self._labels
+
+    def unaugmented(self, indices: np.ndarray) -> tf.Tensor:
+        """Some of the images, normalised and otherwise as they are."""
+        return self._normalisation(image_reader(self._images)(tf.constant(indices, tf.int64)))
 
     @property
     def num_images(self) -> int:
@@ -123,6 +147,7 @@ class TrainingSet:
         with tf.device("CPU:0"):
             labels = tf.constant(self._labels, tf.int32)
         weights = None if class_weight is None else tf.constant(self._weights(class_weight))
+        partners = None if self._mixing is None else Partners(self._labels, self._mixing.balanced)
 
         def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             order = tf.random.experimental.stateless_shuffle(
@@ -135,6 +160,10 @@ class TrainingSet:
             images = tf.ensure_shape(read(indices), (None, *self._images.shape[1:]))
             classes = tf.gather(labels, indices)
             batch: Any = images, {CLASS_KEY: classes, NUMBER_KEY: number}
+            if partners is not None:
+                others = partners(tf.shape(indices)[0], draw_seed(self.seed, _PARTNERS, number))
+                batch[1][PARTNER_KEY] = tf.ensure_shape(read(others), images.shape)
+                batch[1][MIXED_CLASS] = tf.gather(labels, others)
             batch = self.augment(*batch) if augmented else batch
             return batch if weights is None else (*batch, tf.gather(weights, classes))
 
@@ -146,28 +175,43 @@ class TrainingSet:
         return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
 
     def augment(self, images: tf.Tensor, labels: dict[str, tf.Tensor]) -> Batch:
-        """Crop, mirror and normalise the images of a batch, and apply the pretext tasks.
+        """Crop, mirror, normalise and mix the images of a batch, and apply the pretext tasks.
 
         Args:
             images: uint8, shape `(batch, height, width, channels)`.
-            labels: Class labels, and under `NUMBER_KEY` the number of the batch, of which every draw is a function.
+            labels: Class labels, and under `NUMBER_KEY` the number of the batch, of which every draw is a function;
+                with `mixing` also the second images and their classes.
 
         Returns:
             float32 images, and the class labels with those of the tasks.
         """
         labels = dict(labels)
         number = tf.cast(labels.pop(NUMBER_KEY), tf.int64)
+        epoch = number // self.steps_per_epoch
+        if self._mixing is None:
+            images = self._view(images, number)
+        else:
+            both = self._view(tf.concat([images, labels.pop(PARTNER_KEY)], axis=0), number)
+            seed = draw_seed(self.seed, _MIXING, number)
+            own, partners = tf.split(both, 2)
+            images, labels[OWN_SHARE] = self._mixing(own, partners, seed, epoch)
+        if not self.tasks:
+            return images, labels
+        images, drawn = self._draw(images, self.tasks, draw_seed(self.seed, TASKS, number), epoch)
+        return images, {**labels, **drawn}
+
+    def _view(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        """Normalised images as the network sees them, in this batch."""
         if self._crop_padding:
             rows, columns = (draw_seed(self.seed, purpose, number) for purpose in (_CROP_ROWS, _CROP_COLUMNS))
             images = random_crop(images, self._crop_padding, rows, columns)
         if self._horizontal_flip:
             images = random_mirror(images, draw_seed(self.seed, _MIRROR, number))
-        # Normalised first: permuting channels and then normalising each by its own statistics is not the same.
-        images = self._normalisation(images)
-        if not self.tasks:
-            return images, labels
-        images, task_labels = draw_and_apply(images, self.tasks, draw_seed(self.seed, TASKS, number))
-        return images, {**labels, **task_labels}
+        for index, augmentation in enumerate(self._augmentations):
+            images = augmentation(images, draw_seed(self.seed, _AUGMENTATIONS + index * _EACH, number))
+        # Normalised before the tasks: permuting channels and then normalising each by its own statistics is not the
+        # same.
+        return self._normalisation(images)
 
     def _weights(self, class_weight: Mapping[int, float]) -> np.ndarray:
         return weights_by_class(class_weight, int(np.max(self._labels)) + 1)

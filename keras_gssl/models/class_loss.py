@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from keras_gssl.backend import ops
+from keras_gssl.data.mixing import MIXED_CLASS, OWN_SHARE
+from keras_gssl.data.pipeline import CLASS_KEY
 from keras_gssl.devices import num_replicas, sum_over_replicas
 from keras_gssl.losses import class_indices, heads_for
 
@@ -12,8 +15,22 @@ from keras_gssl.losses import class_indices, heads_for
 class WeighsClasses:
     """The part of a `SupervisedModel` that computes the compiled loss with deferred re-weighting."""
 
-    def weighted_class_loss(self: Any, images: Any, classes: Any, outputs: Any, sample_weight: Any) -> Any:
-        """The compiled loss, each image weighed by its class weight (see `DeferredReweighting`)."""
+    def weighted_class_loss(self: Any, images: Any, labels: Mapping[str, Any], outputs: Any, sample_weight: Any) -> Any:
+        """The compiled loss, each image weighed by its class weight (see `DeferredReweighting`).
+
+        Images that are mixed of two count for either class by its share.
+        """
+        classes = labels[CLASS_KEY]
+        if OWN_SHARE in labels:
+            own = ops.cast(labels[OWN_SHARE], "float32")
+            # Twice the share, as every image stands there twice.
+            shares = 2 * ops.concatenate([own, 1 - own], axis=0)
+            if sample_weight is not None:
+                given = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+                shares = shares * ops.concatenate([given, given], axis=0)
+            sample_weight = shares
+            outputs = ops.concatenate([outputs, outputs], axis=0)
+            classes = ops.concatenate([classes, ops.cast(labels[MIXED_CLASS], classes.dtype)], axis=0)
         weights, share = self.image_weights(classes, sample_weight)
         return share * self.compute_loss(images, classes, outputs, weights, training=True)
 

@@ -5,12 +5,41 @@ from __future__ import annotations
 import types
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from keras_gssl.backend import keras, ops
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.layers import CosineHead, FusedBatchNormalization, OptionAShortcut
 from keras_gssl.randomness import seeded
+
+
+class Deploys:
+    """The part of a `SupervisedModel` that gives away what is deployed."""
+
+    def classifier(self: Any, logit_scale: float | None = None, normalised: bool = False) -> keras.Model:
+        """The deployable part: a flat functional float32 model to logits, without pretext heads.
+
+        It is a copy made of stock Keras layers alone (as far as the backbone's own layers are), so it loads without
+        this package. It takes what the model takes.
+
+        Args:
+            logit_scale: Factor on the outputs. Default: the model's `logit_scale`, so that the softmax of the logits is
+                the probability that was trained. With 1, the outputs are those of the model itself.
+            normalised: Leave a `preprocessing` out: the classifier then takes normalised images.
+
+        Returns:
+            A `keras.Model` with the layers `image` ... `logits`.
+        """
+        scale = self.logit_scale if logit_scale is None else logit_scale
+        preprocessing = None if normalised else self.preprocessing
+        averaged = nullcontext() if self.average is None else self.average.lent_to(self.backbone, self.class_head)
+        with averaged:
+            return flat_classifier(self.backbone, self.class_head, scale, self._image_shape, preprocessing)
+
+    def export(self: Any, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> Any:
+        """As `keras.Model.export`, of backbone and class head alone; the outputs are those of `predict`."""
+        return self.classifier(logit_scale=1.0).export(filepath, format=format, **kwargs)
 
 
 def flat_classifier(

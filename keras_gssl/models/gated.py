@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, ops, tf
-from keras_gssl.data.pipeline import CLASS_KEY, TASKS, draw_seed
+from keras_gssl.data.pipeline import CLASS_KEY
 from keras_gssl.devices import mean_share
-from keras_gssl.models.inputs import step_counter
+from keras_gssl.losses import class_indices
+from keras_gssl.models.balance import GradientBalance
+from keras_gssl.models.drawing import DrawsTasks
+from keras_gssl.models.look_ahead import LookAhead, LooksAhead
 from keras_gssl.models.supervised import StepLosses, SupervisedModel
-from keras_gssl.pretext.gates import Evidence, Gate, make_gate
-from keras_gssl.pretext.tasks import PretextTask, check_tasks, draw_and_apply
+from keras_gssl.models.task_heads import TASK_HEADS, CutBackbone, Judged, judge, pooled, task_head
+from keras_gssl.pretext.catalogue import make_gate
+from keras_gssl.pretext.draw import TaskDraw
+from keras_gssl.pretext.gates import Evidence, Gate
+from keras_gssl.pretext.look_ahead import LookAheadGate
+from keras_gssl.pretext.steering import Steering, make_steering
+from keras_gssl.pretext.tasks import PretextTask, check_tasks
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
-class GatedSSLModel(SupervisedModel):
+class GatedSSLModel(DrawsTasks, LooksAhead, SupervisedModel):
     """Supervised classification helped by gated localizable pretext tasks.
 
     In training, every image carries one altered quadrant (see `PretextTask`); its features go to the classification
@@ -29,23 +36,35 @@ class GatedSSLModel(SupervisedModel):
         backbone: Any `keras.Model` from images to a feature vector per image, such as `backbones.resnet32()`.
         num_classes: Number of classes.
         tasks: Pretext tasks. None means plain supervised training.
-        ssl_ratio: Weight lambda of the pretext losses. 0 keeps the transforms as augmentation alone.
+        ssl_ratio: Weight lambda of the pretext losses. 0 keeps the transforms as augmentation alone. `"auto"` keeps the
+            pretext gradient at the features at `gradient_ratio` times that of the class loss.
         gating: `"frozen"` (the authors' code), `"learned"` (eq. 1 and 2 as printed), `"rewarded"` (ours: prefers tasks
-            whose labels can be learned and whose gradients do not oppose the class loss), `"none"` (plain sum), or a
-            `Gate` object, such as `RewardedGate(temperature=0.2)` or your own. With fewer than two tasks there is no
-            gate.
-        heads: `"cosine"` for `LDAMLoss`: all heads give cosines without scale. `"dense"` for cross-entropy: ordinary
-            dense layers with bias, giving logits.
+            whose labels can be learned and whose gradients do not oppose the class loss), `"look-ahead"` (ours: prefers
+            tasks that lower the class loss, and none where none does), `"none"` (plain sum), or a `Gate` object, such
+            as `RewardedGate(temperature=0.2)` or your own. With fewer than two tasks there is no gate.
+        heads: `"cosine"` for `LDAMLoss`: class head, and task heads unless `task_heads` says otherwise, give cosines
+            without scale. `"dense"` for cross-entropy: ordinary dense layers with bias, giving logits.
         seed: Of what is drawn in the training step: which quadrant, and what is done to it.
-        logit_scale, preprocessing, input_shape: See `SupervisedModel`.
+        task_heads: `"class"`: heads of the tasks are of the kind of the class head (the paper). `"dense"` or
+            `"scaled-cosine"` (cosines times a learned scale) can be learned beside `LDAMLoss` too.
+        task_map: Let the heads of the tasks look at a feature map of a functional backbone, averaged over each of its
+            four quadrants: the name of a layer, or `"last"`. None: at the features.
+        joint_labels: Heads of the tasks tell class and alteration together.
+        draw: How tasks and quadrants are drawn in the training step; data that is altered already has its own.
+        steering: Let each class have the alterations that it can bear: `"look-ahead"`, `"levels"`, or a `Steering`
+            object. The draw is then made in the training step.
+        gradient_ratio: See `ssl_ratio`.
+        logit_scale, preprocessing, input_shape, average, distillation: See `SupervisedModel`.
 
     Input shape: images `(batch, height, width, channels)`, square with an even side where there are tasks. Labels are
     integers `(batch,)` or one-hot rows `(batch, num_classes)`, and the training step draws the tasks; or what
     `data.train(tasks=...)` gives, a dictionary with `"class"` and one entry per task. Output shape: `(batch,
     num_classes)`.
 
-    History: `loss` (total), `class_loss`, and for each task `<task>_loss`, `<task>_accuracy`, `gate_<task>`; with the
-    rewarded gate also `alignment_<task>`, the mean cosine between the task's and the class loss's gradient.
+    History: `loss` (total), `class_loss`, and for each task `<task>_loss` and `<task>_accuracy` (over the images that
+    it was applied to), `gate_<task>`, and `ratio_<task>`, the length of its weighed gradient at the features over that
+    of the class loss; with the rewarded gate also `alignment_<task>`, the mean cosine between the task's and the class
+    loss's gradient; with the look-ahead gate `reward_<task>`; with `ssl_ratio="auto"` also `ssl_ratio`.
 
     Example:
 
@@ -66,20 +85,43 @@ class GatedSSLModel(SupervisedModel):
         backbone: keras.Model,
         num_classes: int,
         tasks: Sequence[PretextTask] = (),
-        ssl_ratio: float = 0.1,
+        ssl_ratio: float | str = 0.1,
         gating: str | Gate = "frozen",
         heads: str = "cosine",
         seed: int = 0,
+        task_heads: str = "class",
+        task_map: str | None = None,
+        joint_labels: bool = False,
+        draw: TaskDraw | None = None,
+        steering: str | Steering | None = None,
+        gradient_ratio: float = 0.1,
         **kwargs: Any,
     ):
         super().__init__(backbone, num_classes, heads, **kwargs)
-        if ssl_ratio < 0:
-            raise ValueError(f"ssl_ratio must not be negative, received {ssl_ratio}.")
+        if not (ssl_ratio == "auto" or (isinstance(ssl_ratio, (int, float)) and ssl_ratio >= 0)):
+            raise ValueError(f"ssl_ratio must be 'auto' or a number that is not negative, received {ssl_ratio!r}.")
+        if task_heads not in TASK_HEADS:
+            raise ValueError(f"task_heads must be one of {', '.join(map(repr, TASK_HEADS))}; received {task_heads!r}.")
         self.tasks = check_tasks(tasks)
         self.ssl_ratio = ssl_ratio
+        self.gradient_ratio = gradient_ratio
         self.gating = gating if isinstance(gating, str) else None
         self.seed = seed
-        self.pretext_heads = [self._make_head(task.num_labels, f"{task.name}_head") for task in self.tasks]
+        self.task_heads, self.task_map, self.joint_labels = task_heads, task_map, joint_labels
+        self.steering = make_steering(steering, num_classes, len(self.tasks))
+        self.draw = draw or TaskDraw(self.steering.placement if self.steering else "together")
+        if self.steering is not None and self.draw.placement != self.steering.placement:
+            raise ValueError(f"This steering needs TaskDraw({self.steering.placement!r}), received {self.draw!r}.")
+        cut = CutBackbone(backbone, task_map) if task_map else None
+        self._cut = lambda: cut  # so that Keras does not save the backbone a second time
+        kind, shape = (
+            (heads if task_heads == "class" else task_heads),
+            cut.pooled_shape if cut else self._features_shape,
+        )
+        parts = num_classes if joint_labels else 1
+        self.pretext_heads = [
+            task_head(kind, parts * task.num_labels, shape, f"{task.name}_head") for task in self.tasks
+        ]
         self.gate = make_gate(gating, len(self.tasks))
         if not self.gate.built:
             self.gate.build(self._features_shape)
@@ -90,68 +132,68 @@ class GatedSSLModel(SupervisedModel):
         self.alignments = [
             keras.metrics.Mean(name=f"{report}_{task.name}") for report in self.gate.reports for task in self.tasks
         ]
+        lengths = None
+        if ssl_ratio == "auto":
+            lengths = self.add_weight(shape=(2,), initializer="zeros", trainable=False, name="lengths", dtype="float32")
+        self.balance = GradientBalance([task.name for task in self.tasks], ssl_ratio, gradient_ratio, lengths)
+        self.draws_here = bool(self.tasks) and (self.steering is not None or self.gate.looks_ahead)
+        wanted = self.gate if self.gate.looks_ahead else LookAheadGate()
+        self.look_ahead = (
+            LookAhead(backbone, num_classes, wanted.momentum, wanted.distance) if self.look_ahead_every() else None
+        )
         self.build(self._image_shape)
 
-    def prepare(self, images: Any, labels: Any) -> tuple[Any, dict[str, Any]]:
-        drawn_before = isinstance(labels, dict)
-        images, labels = super().prepare(images, labels)
-        if drawn_before or not self.tasks:
-            missing = [task.name for task in self.tasks if task.name not in labels]
-            if missing:
-                raise ValueError(
-                    f"The model was made with the tasks {[task.name for task in self.tasks]}, but the training data "
-                    f"has no labels for {missing}: train on data.train(tasks=...) with the same tasks, or on images "
-                    f"and class labels alone, to which the model applies its tasks itself."
-                )
-            return images, labels
-        images, drawn = draw_and_apply(images, self.tasks, draw_seed(self.seed, TASKS, self._batch_number()))
-        return images, {**labels, **drawn}
-
-    def _batch_number(self) -> Any:
-        """Counted over all training by the optimizer, so that a resumed run goes on with it; own to each device."""
-        number = ops.cast(step_counter(self.optimizer), "int64")
-        context = tf.distribute.get_replica_context()
-        if self._replicas == 1 or context is None:
-            return number
-        return number * self._replicas + tf.cast(context.replica_id_in_sync_group, tf.int64)
-
     def step_losses(self, images: Any, labels: dict[str, Any], sample_weight: Any) -> StepLosses:
-        features = self.features(images, training=True)
         if not self.tasks:
+            return super().step_losses(images, labels, sample_weight)
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            point, features, seen = self.seen(images, training=True, watch=tape.watch)
             outputs = self.class_head(features)
-            return StepLosses(outputs, self.weighted_class_loss(images, labels[CLASS_KEY], outputs, sample_weight))
-
-        at_features = tf.GradientTape(persistent=True) if self.gate.needs_gradients else None
-        with at_features or contextlib.nullcontext():
-            if at_features is not None:
-                at_features.watch(features)
-            outputs = self.class_head(features)
-            class_loss = self.weighted_class_loss(images, labels[CLASS_KEY], outputs, sample_weight)
-            task_outputs = [head(features) for head in self.pretext_heads]
-            task_losses = [
-                ops.sparse_categorical_crossentropy(labels[task.name], output, from_logits=True)
-                for task, output in zip(self.tasks, task_outputs, strict=True)
-            ]
-        evidence = Evidence(features, ops.stack(task_losses, axis=1), [task.num_labels for task in self.tasks])
-        if at_features is not None:
-            evidence = evidence._replace(
-                class_gradient=at_features.gradient(class_loss, features),
-                task_gradients=[at_features.gradient(loss, features) for loss in task_losses],
-            )
+            class_loss = self.weighted_class_loss(images, labels, outputs, sample_weight)
+            judged = self.judged(seen, labels)
+            losses = [judged.losses[:, index] for index in range(len(self.tasks))]
+        class_gradient, *task_gradients = (_gradient(tape, loss, point) for loss in (class_loss, *losses))
+        evidence = Evidence(features, judged.losses, [task.num_labels for task in self.tasks], applied=judged.applied)
+        if self.gate.needs_gradients:
+            evidence = evidence._replace(class_gradient=class_gradient, task_gradients=task_gradients)
         gate = self.gate(features)
         gate_loss, reported = self.gate.learn(evidence)
-        self._track(labels, task_outputs, evidence.task_losses, gate, reported)
-        pretext_loss = mean_share(ops.sum(gate * evidence.task_losses, axis=1))
-        return StepLosses(outputs, class_loss, self.ssl_ratio * pretext_loss, gate_loss)
+        weight = self.balance.weight(class_gradient, task_gradients, gate)
+        self._track(judged, gate, reported)
+        pretext_loss = mean_share(ops.sum(gate * judged.losses, axis=1))
+        return StepLosses(outputs, class_loss, weight * pretext_loss, gate_loss)
 
-    def _track(self, labels: Any, outputs: Sequence[Any], losses: Any, gate: Any, reported: Mapping[str, Any]) -> None:
-        for index, (task, output) in enumerate(zip(self.tasks, outputs, strict=True)):
-            self.task_losses[index].update_state(losses[:, index])
+    def seen(self, images: Any, training: bool, watch: Any = lambda point: None) -> tuple[Any, Any, Any]:
+        """Where class and task heads part, the features, and what the heads of the tasks look at.
+
+        `watch` is called with the first as soon as it is there.
+        """
+        cut = self._cut()
+        if cut is None:
+            features = self.features(images, training)
+            watch(features)
+            return features, features, features
+        feature_map = cut.map_of(images, training)
+        watch(feature_map)
+        return feature_map, cut.features_of(feature_map, training), pooled(feature_map)
+
+    def judged(self, seen: Any, labels: Mapping[str, Any]) -> Judged:
+        """What the heads of the tasks make of what they see."""
+        outputs = [head(seen) for head in self.pretext_heads]
+        if not self.joint_labels:
+            return judge(self.tasks, outputs, labels)
+        classes = class_indices(labels[CLASS_KEY], self.num_classes)
+        return judge(self.tasks, outputs, labels, classes, getattr(self.loss, "class_counts", None))
+
+    def _track(self, judged: Judged, gate: Any, reported: Mapping[str, Any]) -> None:
+        for index in range(len(self.tasks)):
+            applied = judged.applied[:, index]
+            self.task_losses[index].update_state(judged.losses[:, index], sample_weight=applied)
+            self.task_accuracies[index].update_state(judged.hits[:, index], sample_weight=applied)
             self.gate_means[index].update_state(gate[:, index])
-            hits = ops.equal(ops.argmax(output, axis=-1), ops.cast(labels[task.name], "int32"))
-            self.task_accuracies[index].update_state(ops.cast(hits, "float32"))
-        columns = (reported[name][:, index] for name in self.gate.reports for index in range(len(self.tasks)))
-        for tracker, column in zip(self.alignments, columns, strict=True):
+        names = [name for name in self.gate.reports if name in reported]
+        columns = (reported[name][:, index] for name in names for index in range(len(self.tasks)))
+        for tracker, column in zip(self.alignments if names else (), columns, strict=True):
             tracker.update_state(column)
 
     def step_variables(self) -> list[Any]:
@@ -160,21 +202,42 @@ class GatedSSLModel(SupervisedModel):
         return [variable for variable in self.trainable_variables if id(variable) not in frozen]
 
     def training_metrics(self) -> list[keras.metrics.Metric]:
-        return [self.class_loss, *self.task_losses, *self.task_accuracies, *self.gate_means, *self.alignments]
+        of_tasks = [*self.task_losses, *self.task_accuracies, *self.gate_means, *self.alignments]
+        return [*super().training_metrics(), *of_tasks, *self.balance.metrics]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        balance = getattr(self, "balance", None)
+        return [*super().metrics, *(balance.metrics if balance is not None and self.compiled else ())]
 
     def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks],
+            "tasks": [serialize(task) for task in self.tasks],
             "ssl_ratio": self.ssl_ratio,
-            "gating": self.gating or keras.saving.serialize_keras_object(self.gate),
+            "gating": self.gating or serialize(self.gate),
             "seed": self.seed,
+            "task_heads": self.task_heads,
+            "task_map": self.task_map,
+            "joint_labels": self.joint_labels,
+            "draw": serialize(self.draw),
+            "steering": self.steering and serialize(self.steering),
+            "gradient_ratio": self.gradient_ratio,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SupervisedModel:
-        tasks = [keras.saving.deserialize_keras_object(t, custom_objects=custom_objects) for t in config["tasks"]]
+        def made(value: Any) -> Any:
+            return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+
+        parts = {name: made(config[name]) for name in ("draw", "steering") if config.get(name) is not None}
         gating = config.get("gating", "frozen")
-        if not isinstance(gating, str):
-            gating = keras.saving.deserialize_keras_object(gating, custom_objects=custom_objects)
-        return super().from_config({**config, "tasks": tasks, "gating": gating}, custom_objects)
+        parts["gating"] = gating if isinstance(gating, str) else made(gating)
+        return super().from_config({**config, **parts, "tasks": [made(t) for t in config["tasks"]]}, custom_objects)
+
+
+def _gradient(tape: tf.GradientTape, loss: Any, point: Any) -> Any:
+    """Gradient at a point as float32, a row per image."""
+    gradient = ops.cast(tape.gradient(loss, point), "float32")
+    return ops.reshape(gradient, (ops.shape(gradient)[0], -1))

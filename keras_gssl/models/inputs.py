@@ -25,6 +25,8 @@ class FitsAnyData:
     is spent on it.
     """
 
+    _steps_per_epoch: int | None = None
+
     def fit(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`.
 
@@ -42,6 +44,7 @@ class FitsAnyData:
             x = self._batches(x, kwargs)
         else:
             self._augment_with(None)
+            self._steps_per_epoch = None
             check_labels(y)
             x = self._watched(x, kwargs)
         try:
@@ -67,6 +70,7 @@ class FitsAnyData:
                 f"epoch, so that an execution ends where the epoch ends; use 1 or {steps}."
             )
         check_shares(training_set.batch_size, training_set.num_images, self._replicas)
+        self._steps_per_epoch = steps
         training_set = self._normalised_for_it(training_set)
         on_device = self._augments_on_device()
         self._augment_with(training_set.augment if on_device else None)

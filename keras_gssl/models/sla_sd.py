@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.data.mixing import OWN_SHARE
 from keras_gssl.data.pipeline import CLASS_KEY
 from keras_gssl.devices import global_batch_size, mean_share, num_replicas
 from keras_gssl.losses import class_indices, is_one_hot
@@ -59,13 +60,17 @@ class SLASDModel(SupervisedModel):
         self.build(self._image_shape)
 
     def step_losses(self, images: Any, labels: dict[str, Any], sample_weight: Any) -> StepLosses:
+        if OWN_SHARE in labels:
+            raise ValueError(
+                "SLA+SD labels whole images by class and rotation and takes no mixed images: leave mixing out."
+            )
         classes = labels[CLASS_KEY]
         batch = ops.shape(images)[0]
         rotations = ops.stack([rotate(images, ops.full((batch,), turns, "int32")) for turns in range(4)], axis=1)
         # Image after image, its four rotations together.
         features = self.features(ops.reshape(rotations, (-1, *images.shape[1:])), training=True)
         outputs = self.class_head(features[::NUM_ROTATIONS])
-        class_loss = self.weighted_class_loss(images, classes, outputs, sample_weight)
+        class_loss = self.weighted_class_loss(images, {CLASS_KEY: classes}, outputs, sample_weight)
 
         joint_outputs = self.joint_head(features)
         turns = ops.arange(NUM_ROTATIONS, dtype="int32")

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from keras_gssl.backend import keras, ops, tf
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.data.pipeline import CLASS_KEY
-from keras_gssl.devices import global_batch_size
+from keras_gssl.devices import global_batch_size, mean_share
 from keras_gssl.layers import CosineHead, dense_head
+from keras_gssl.models.averaging import WeightAverage
 from keras_gssl.models.class_loss import WeighsClasses
-from keras_gssl.models.classifier import flat_classifier
+from keras_gssl.models.classifier import Deploys
+from keras_gssl.models.distillation import Distillation
 from keras_gssl.models.inputs import FitsAnyData
 from keras_gssl.models.shapes import backbone_shapes
 
@@ -35,7 +37,7 @@ class StepLosses(NamedTuple):
     unreported_loss: Any = 0.0
 
 
-class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
+class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
     """Base of the methods: a subclass says in `step_losses` what it adds to the class loss.
 
     Args:
@@ -49,6 +51,9 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
             already, as `data.train()` and `data.test()` give them. Default: what the backbone carries, if anything.
             False: the backbone gets images of any kind as they are, and their values are not looked at.
         input_shape: `(height, width, channels)`; needed only for a subclassed backbone that was never called.
+        average: Momentum of a running mean of the weights, such as 0.999, which is then what is evaluated, predicted
+            with and exported; 0 for none. See `WeightAverage`.
+        distillation: What is learned from other classifiers beside the labels.
     """
 
     def __init__(
@@ -59,6 +64,8 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
         logit_scale: float | None = None,
         preprocessing: PixelNormalization | bool | None = None,
         input_shape: Sequence[int] | None = None,
+        average: float = 0.0,
+        distillation: Distillation | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -78,9 +85,12 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
         self.class_weights = self.add_weight(
             shape=(num_classes,), initializer="ones", trainable=False, name="class_weights", dtype="float32"
         )
+        self.average = WeightAverage(backbone, self.class_head, self._features_shape, average) if average else None
+        self.distillation = distillation
         self._augment: Callable[[Any, Any], tuple[Any, Any]] | None = None
         self.total_loss = keras.metrics.Mean(name="loss")
         self.class_loss = keras.metrics.Mean(name="class_loss")
+        self.teacher_losses = [] if distillation is None else [keras.metrics.Mean(name="teacher_loss")]
 
     def _make_head(self, units: int, name: str) -> keras.layers.Layer:
         if self.heads == "cosine":
@@ -104,7 +114,14 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
 
     def call(self, images: Any, training: bool = False) -> Any:
         """Class outputs of shape `(batch, num_classes)`: cosines or logits, by `heads`."""
-        return self.class_head(self.features(self.normalised(images), training))
+        images = self.normalised(images)
+        return self.class_head(self.features(images, training)) if training else self.class_outputs(images)
+
+    def class_outputs(self, images: Any) -> Any:
+        """Class outputs for normalised images, of the network that is used: the average of its weights, if there is."""
+        if self.average is not None:
+            return self.average(images)
+        return self.class_head(self.features(images, training=False))
 
     def normalised(self, images: Any) -> Any:
         return images if self.preprocessing is None else self.preprocessing(images)
@@ -132,7 +149,21 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
     def step_losses(self, images: Any, labels: dict[str, Any], sample_weight: Any) -> StepLosses:
         """The losses of one prepared training batch; updates the trackers that the method adds."""
         outputs = self.class_head(self.features(images, training=True))
-        return StepLosses(outputs, self.weighted_class_loss(images, labels[CLASS_KEY], outputs, sample_weight))
+        return StepLosses(outputs, self.weighted_class_loss(images, labels, outputs, sample_weight))
+
+    def freeze_backbone(self, fresh_head: bool) -> None:
+        """From now on only the heads are trained; `fresh_head` begins the class head anew."""
+        if self.average is not None:
+            self.average.give_to(self.backbone, self.class_head)
+        if fresh_head:
+            self.class_head.set_weights(self._make_head(self.num_classes, "fresh").get_weights())
+        if self.average is not None:
+            self.average.restart(self.backbone, self.class_head)
+        self.backbone.trainable = False
+        self.make_train_function(force=True)  # the one that is in use trains all
+
+    def after_step(self, images: Any, labels: dict[str, Any]) -> None:
+        """What a method does with a prepared batch once the weights have moved."""
 
     def step_variables(self) -> list[Any]:
         """The variables that the training step moves (and decays)."""
@@ -148,30 +179,39 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
 
         with tf.GradientTape() as tape:
             losses = self.step_losses(images, labels, sample_weight)
+            auxiliary_loss = losses.auxiliary_loss + self._teacher_loss(images, losses.outputs)
             # Keras has divided the class loss by the number of devices; gradients are summed over them.
-            total_loss = losses.class_loss + losses.auxiliary_loss / self._replicas
+            total_loss = losses.class_loss + auxiliary_loss / self._replicas
             scaled_loss = self.optimizer.scale_loss(total_loss + losses.unreported_loss / self._replicas)
 
         gradients = tape.gradient(scaled_loss, variables)
         self.optimizer.apply(gradients, variables)
+        if self.average is not None:
+            self.average.update(self.backbone, self.class_head)
+        self.after_step(images, labels)
 
         batch = global_batch_size(losses.outputs) / self._replicas
         self.total_loss.update_state(total_loss * self._replicas, sample_weight=batch)
         self.class_loss.update_state(losses.class_loss * self._replicas, sample_weight=batch)
         return self.compute_metrics(images, labels, losses.outputs, sample_weight)
 
+    def _teacher_loss(self, images: Any, outputs: Any) -> Any:
+        if self.distillation is None:
+            return 0.0
+        divergences = self.distillation(images, self.logit_scale * outputs)
+        self.teacher_losses[0].update_state(divergences)
+        return mean_share(divergences)
+
     def predict_step(self, data: Any) -> Any:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(labels, dict):  # training batches, normalised already
-            return self.class_head(self.features(images, training=False))
+            return self.class_outputs(images)
         return self(images, training=False)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if isinstance(labels, dict):  # training batches, normalised already
-            outputs = self.class_head(self.features(images, training=False))
-        else:
-            outputs = self(images, training=False)
+        # Training batches are normalised already.
+        outputs = self.class_outputs(images) if isinstance(labels, dict) else self(images, training=False)
         loss = self.compute_loss(images, labels, outputs, sample_weight, training=False)
         self.total_loss.update_state(loss * self._replicas, sample_weight=ops.shape(outputs)[0])
         results = self.compute_metrics(images, labels, outputs, sample_weight)
@@ -180,7 +220,7 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
 
     def training_metrics(self) -> list[keras.metrics.Metric]:
         """Trackers that evaluation does not report."""
-        return [self.class_loss]
+        return [self.class_loss, *self.teacher_losses]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -193,28 +233,6 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
     def _replicas(self) -> int:
         return self.distribute_strategy.num_replicas_in_sync
 
-    def classifier(self, logit_scale: float | None = None, normalised: bool = False) -> keras.Model:
-        """The deployable part: a flat functional float32 model to logits, without pretext heads.
-
-        It is a copy made of stock Keras layers alone (as far as the backbone's own layers are), so it loads without
-        this package. It takes what the model takes.
-
-        Args:
-            logit_scale: Factor on the outputs. Default: the model's `logit_scale`, so that the softmax of the logits is
-                the probability that was trained. With 1, the outputs are those of the model itself.
-            normalised: Leave a `preprocessing` out: the classifier then takes normalised images.
-
-        Returns:
-            A `keras.Model` with the layers `image` ... `logits`.
-        """
-        scale = self.logit_scale if logit_scale is None else logit_scale
-        preprocessing = None if normalised else self.preprocessing
-        return flat_classifier(self.backbone, self.class_head, scale, self._image_shape, preprocessing)
-
-    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> Any:
-        """As `keras.Model.export`, of backbone and class head alone; the outputs are those of `predict`."""
-        return self.classifier(logit_scale=1.0).export(filepath, format=format, **kwargs)
-
     def get_config(self) -> dict[str, Any]:
         return {
             "backbone": keras.saving.serialize_keras_object(self.backbone),
@@ -225,6 +243,8 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
             if self.preprocessing is not None
             else (None if self._looks_at_values else False),
             "input_shape": self._given_input_shape and list(self._given_input_shape),
+            "average": 0.0 if self.average is None else self.average.momentum,
+            "distillation": self.distillation and keras.saving.serialize_keras_object(self.distillation),
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
         }
@@ -233,7 +253,7 @@ class SupervisedModel(FitsAnyData, WeighsClasses, keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SupervisedModel:
         parts = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
-            for name in ("backbone", "preprocessing")
+            for name in ("backbone", "preprocessing", "distillation")
             if config.get(name) not in (None, False)
         }
         return cls(**{**config, **parts})

@@ -26,6 +26,7 @@ class Evidence(NamedTuple):
         class_gradient: Gradient of the class loss at the features, shape `(batch, dim)`; any positive factor per image
             may be in it. None unless the gate `needs_gradients`.
         task_gradients: For each task, the gradient of its loss at the features, shape `(batch, dim)`. None likewise.
+        applied: 1 where a task was applied to an image, else 0, shape `(batch, tasks)`; None where all were.
     """
 
     features: Any
@@ -33,6 +34,7 @@ class Evidence(NamedTuple):
     num_labels: Sequence[int]
     class_gradient: Any = None
     task_gradients: Sequence[Any] | None = None
+    applied: Any = None
 
 
 class Gate(keras.layers.Layer):
@@ -47,6 +49,9 @@ class Gate(keras.layers.Layer):
     Attributes:
         trained: Whether training moves the gate's own weights. Where it does not, they are not decayed either.
         needs_gradients: Whether `learn` reads gradients at the features; they are computed only then.
+        looks_ahead: Whether the model is to tell it, every `every` steps, the directional derivatives of the pretext
+            losses; see `LookAheadGate`.
+        least_tasks: With fewer there is nothing to weigh.
         reports: Names of what `learn` reports for each task.
 
     Example:
@@ -62,6 +67,8 @@ class Gate(keras.layers.Layer):
 
     trained = True
     needs_gradients = False
+    looks_ahead = False
+    least_tasks = 2
     reports: tuple[str, ...] = ()
 
     def __init__(self, num_tasks: int | None = None, name: str = "gate", **kwargs: Any):
@@ -159,8 +166,11 @@ class RewardedGate(LearnedGate):
 
     def learn(self, evidence: Evidence) -> tuple[Any, Mapping[str, Any]]:
         alignment = gradient_alignment(evidence.class_gradient, evidence.task_gradients or ())
-        skill = task_skill(evidence.task_losses, evidence.num_labels)
-        return self.objective(evidence.features, skill + alignment), {"alignment": alignment}
+        rewards = task_skill(evidence.task_losses, evidence.num_labels) + alignment
+        if evidence.applied is not None:  # of a task that an image was spared nothing is learned there
+            expected = self.temperature * ops.stop_gradient(self.logits(ops.stop_gradient(evidence.features)))
+            rewards = ops.where(evidence.applied > 0, rewards, expected)
+        return self.objective(evidence.features, rewards), {"alignment": alignment}
 
     def objective(self, features: Any, rewards: Any) -> Any:
         """What the gate minimises.
@@ -220,25 +230,3 @@ class NoGate(Gate):
 
     def call(self, features: Any) -> Any:
         return ops.ones((ops.shape(features)[0], self.num_tasks), dtype=features.dtype)
-
-
-#: The gates above by name.
-GATES: dict[str, type[Gate]] = {"frozen": FrozenGate, "learned": LearnedGate, "rewarded": RewardedGate, "none": NoGate}
-
-
-def make_gate(gating: str | Gate, num_tasks: int) -> Gate:
-    """The gate of that name, or the one given, for so many tasks; with fewer than two there is nothing to weigh."""
-    if isinstance(gating, Gate):
-        if gating.taken:
-            raise ValueError(f"The gate {gating.name!r} already belongs to a model: make another one for this model.")
-        if gating.num_tasks not in (None, num_tasks):
-            raise ValueError(f"The gate was made for {gating.num_tasks} tasks, the model has {num_tasks}.")
-    elif not isinstance(gating, str) or gating not in GATES:
-        known = ", ".join(map(repr, GATES))
-        raise ValueError(f"gating must be one of {known}, or a keras_gssl.Gate object; received {gating!r}.")
-    if num_tasks < 2:
-        return NoGate(num_tasks, dtype="float32")
-    if isinstance(gating, Gate):
-        gating.num_tasks, gating.taken = num_tasks, True
-        return gating
-    return GATES[gating](num_tasks, dtype="float32")

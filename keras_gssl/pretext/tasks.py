@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, tf
-from keras_gssl.pretext.quadrants import NUM_QUADRANTS, join, replace, split, take
+from keras_gssl.pretext.quadrants import NUM_QUADRANTS
 
 RANDOM = "philox"
 CHANNEL_ORDERS = tuple(itertools.permutations(range(3)))
@@ -196,56 +196,6 @@ def rotate(images: tf.Tensor, quarter_turns: tf.Tensor) -> tf.Tensor:
     images = _where(quarter_turns % 2 == 1, tf.image.transpose(images), images)
     images = _where((quarter_turns == 1) | (quarter_turns == 2), tf.image.flip_up_down(images), images)
     return _where(quarter_turns >= 2, tf.image.flip_left_right(images), images)
-
-
-def apply_tasks(
-    images: tf.Tensor, tasks: Sequence[PretextTask], positions: tf.Tensor, choices: Sequence[tf.Tensor]
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Alter one quadrant of every image by all tasks in turn.
-
-    Args:
-        images: Shape `(batch, side, side, channels)`, any dtype.
-        tasks: Tasks, in the order in which they act (the paper's is flip, rotation, channels). All act on the same
-            quadrant.
-        positions: int32, shape `(batch,)`: the quadrant of every image.
-        choices: For each task, int32 of shape `(batch,)`.
-
-    Returns:
-        The altered images, and each task's labels by its name.
-    """
-    parts = split(images)
-    patches = take(parts, positions)
-    labels = {}
-    for task, choice in zip(tasks, choices, strict=True):
-        patches = task.transform(patches, choice)
-        labels[task.name] = task.labels(choice, positions)
-    return join(replace(parts, positions, patches)), labels
-
-
-def draw_and_apply(
-    images: tf.Tensor, tasks: Sequence[PretextTask], seed: tf.Tensor
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Draw a quadrant and one choice per task for every image, uniformly and independently, and apply them.
-
-    Args:
-        images: Shape `(batch, side, side, channels)`, any dtype.
-        tasks: Tasks, in the order in which they act.
-        seed: int32 or int64, shape `(2,)`. The result is a pure function of it; its first word is counted up from draw
-            to draw, `len(tasks) + 1` times.
-
-    Returns:
-        The altered images, and each task's labels by its name.
-    """
-    batch, seed = tf.shape(images)[0], tf.convert_to_tensor(seed)
-
-    # The generator is named and the seeds are small: with others XLA on a GPU would draw differently from a CPU.
-    def draw(index: int, choices: int) -> tf.Tensor:
-        own_seed = seed + tf.constant((index, 0), seed.dtype)
-        return tf.random.stateless_uniform((batch,), own_seed, 0, choices, tf.int32, RANDOM)
-
-    positions = draw(0, NUM_QUADRANTS)
-    choices = [draw(index, task.num_choices) for index, task in enumerate(tasks, start=1)]
-    return apply_tasks(images, tasks, positions, choices)
 
 
 def check_tasks(tasks: Sequence[PretextTask]) -> tuple[PretextTask, ...]:

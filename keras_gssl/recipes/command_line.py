@@ -13,6 +13,7 @@ from typing import Any
 from keras_gssl.errors import UserError, as_command
 from keras_gssl.files import read_json
 from keras_gssl.recipes.run_dirs import choose_folder
+from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import METHODS, Settings, TrainingSettings, apply_method, check_method
 
 if sys.version_info >= (3, 11):
@@ -42,7 +43,9 @@ def parse(settings_class: type[Settings], name: str, description: str, argv: Seq
         file_method, given_method = from_file.pop("method", None), given.pop("method", None)
         if given.get("resume"):
             return _settings_to_resume(settings_class, name, {**from_file, **given}, given_method or file_method)
-        base = apply_method(settings_class, {}, from_file, file_method)
+        recipe = given.get("recipe", from_file.get("recipe", "paper"))
+        preset = preset_values(recipe, settings_class.full_epochs)
+        base = apply_method(settings_class, preset, from_file, file_method)
         settings = settings_class(**apply_method(settings_class, base, given, given_method))
         check_method(settings, given_method or file_method)
         return settings

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_gssl.pretext.tasks import PretextTask, apply_tasks
+from keras_gssl.pretext.draw import apply_tasks
+from keras_gssl.pretext.tasks import PretextTask
 
 
 class Figure(NamedTuple):

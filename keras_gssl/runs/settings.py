@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from keras_gssl.callbacks import scale_milestones
+from keras_gssl.data.mixing import MIXINGS
 from keras_gssl.models.backbones import check_backbone_name
-from keras_gssl.pretext.gates import GATES
+from keras_gssl.models.task_heads import TASK_HEADS
+from keras_gssl.pretext.catalogue import GATES
+from keras_gssl.pretext.draw import PLACEMENTS
+from keras_gssl.pretext.steering import STEERING
 from keras_gssl.pretext.tasks import TASKS, PretextTask, make_tasks
 from keras_gssl.runs.precision import PRECISIONS
+from keras_gssl.runs.presets import PRESETS
+from keras_gssl.schedules import SHAPES
 
 Settings = TypeVar("Settings", bound="TrainingSettings")
 
@@ -23,8 +29,15 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "lorot-e": {"tasks": ("lorot",), "pretraining": "none", "label_augmentation": "none"},
     "moe": {"gating": "frozen", "pretraining": "none", "label_augmentation": "none"},
     "sum": {"gating": "none", "pretraining": "none", "label_augmentation": "none"},
-    "augment-only": {"ssl_ratio": 0.0, "pretraining": "none", "label_augmentation": "none"},
+    "augment-only": {"ssl_ratio": 0.0, "gradient_ratio": 0.0, "pretraining": "none", "label_augmentation": "none"},
+    "balanced": {"tasks": (), "loss": "balanced", "pretraining": "none", "label_augmentation": "none"},
 }
+
+#: Class losses, and what training with each is called.
+LOSSES: Mapping[str, str] = {"ldam": "ldam-drw", "ce": "ce", "balanced": "balanced"}
+
+#: What can be done to training images beside the crop, the mirror and the tasks.
+AUGMENTATIONS = ("autoaugment", "randaugment", "cutout")
 
 
 def setting(default: Any, help: str, choices: tuple[Any, ...] | None = None, positional: str | None = None) -> Any:
@@ -42,10 +55,28 @@ class TrainingSettings:
     tasks: tuple[str, ...] = setting(
         ("lorot", "flip", "channels"), "pretext tasks; none for plain supervised training", tuple(TASKS)
     )
+    recipe: str = setting(
+        "paper", "settings that belong together, beneath all others: the paper's, or what works better", tuple(PRESETS)
+    )
     gating: str = setting("frozen", "how the pretext losses are weighed", tuple(GATES))
     ssl_ratio: float = setting(0.1, "weight of the pretext losses; 0 keeps the transforms as augmentation alone")
     flip_axis: str = setting("rows", "which axis the flip task reverses", ("rows", "columns"))
-    loss: str = setting("ldam", "class loss: LDAM with deferred re-weighting, or plain cross-entropy", ("ldam", "ce"))
+    gradient_ratio: float = setting(
+        0.0, "hold the pretext gradient at so many times the class gradient, in place of a fixed ssl_ratio; 0 does not"
+    )
+    task_heads: str = setting("class", "heads of the pretext tasks; class: like the class head", TASK_HEADS)
+    task_map: str | None = setting(None, "feature map that these heads look at: a layer's name, or last")
+    joint_labels: bool = setting(False, "pretext heads tell class and alteration together")
+    draw: str = setting("together", "all tasks on one quadrant, one task per image, or a quadrant for each", PLACEMENTS)
+    share: float = setting(1.0, "share of the images that are altered")
+    steering: str = setting("none", "give each class the alterations that it can bear", ("none", *STEERING))
+    loss: str = setting(
+        "ldam", "class loss: LDAM with deferred re-weighting, cross-entropy, or balanced softmax", tuple(LOSSES)
+    )
+    adjustment: float = setting(1.0, "how much of the class frequencies balanced softmax takes out")
+    class_head: str = setting(
+        "auto", "class head; auto: dense for cross-entropy, else cosine", ("auto", "dense", "cosine")
+    )
     pretraining: str = setting(
         "none", "train the backbone first, for as many epochs, to tell rotations apart (SSP)", ("none", "rotation")
     )
@@ -61,13 +92,23 @@ class TrainingSettings:
     batch_size: int = setting(128, "images per step")
     learning_rate: float = setting(0.1, "learning rate after the warm-up")
     warmup_epochs: int = setting(5, "epochs in which the learning rate rises linearly")
+    schedule: str = setting("steps", "how the learning rate falls", ("steps", *SHAPES))
     momentum: float = setting(0.9, "momentum of SGD")
+    nesterov: bool = setting(False, "Nesterov's momentum")
+    average: float = setting(0.0, "momentum of a running mean of the weights, which is what is used; 0 for none")
     weight_decay: float = setting(2e-4, "L2 factor in the gradient")
     drop_epochs: tuple[int, ...] = setting(
         (160, 180), "epochs at which the learning rate drops, for 200 epochs; shorter runs scale them"
     )
     drop_factor: float = setting(0.01, "what the learning rate is multiplied by at each drop")
     reweight_epoch: int = setting(160, "epoch from which classes are re-weighted (loss ldam), for 200 epochs")
+    augmentations: tuple[str, ...] = setting((), "what else is done to training images", AUGMENTATIONS)
+    mixing: str = setting("none", "mix training images of two, the second from a class-balanced draw", tuple(MIXINGS))
+    mixing_share: float = setting(0.5, "share of the images that are mixed")
+    plain_epochs: int = setting(0, "last epochs, before a classifier is re-trained, without alteration and mixing")
+    retrain_epochs: int = setting(0, "last epochs in which a new class head alone is trained, on plain images")
+    distil: tuple[str, ...] = setting((), "folders of finished runs on the same data to learn from, too")
+    distil_weight: float = setting(1.0, "weight of what is learned from them")
     seed: int = setting(0, "seed of weights, shuffling, augmentation and tasks")
     precision: str = setting("auto", "Keras dtype policy; auto: mixed_bfloat16 where it is faster", PRECISIONS)
     devices: int = setting(1, "train on so many GPUs of this machine, sharing every batch out among them")
@@ -85,14 +126,22 @@ class TrainingSettings:
         for name in ("epochs", "batch_size", "devices", "validation_freq"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
-        for name in ("ssl_ratio", "weight_decay", "warmup_epochs", "seed"):
+        for name in (
+            "ssl_ratio", "weight_decay", "warmup_epochs", "seed", "gradient_ratio", "adjustment", "plain_epochs",
+            "retrain_epochs", "distil_weight",
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, received {getattr(self, name)}")
         for name in ("learning_rate", "drop_factor"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, received {getattr(self, name)}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and below 1, received {self.momentum}")
+        for name in ("momentum", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, received {getattr(self, name)}")
+        for name in ("share", "mixing_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, received {getattr(self, name)}")
+        self._check_stages()
         check_backbone_name(self.backbone)
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"tasks must differ from each other, received {' '.join(self.tasks)}")
@@ -104,18 +153,32 @@ class TrainingSettings:
                 f"received {' '.join(self.tasks)}: leave the tasks empty"
             )
 
+    def _check_stages(self) -> None:
+        if self.quick:  # which shortens them
+            return
+        if self.plain_epochs + self.retrain_epochs >= self.epochs:
+            raise ValueError(
+                f"plain_epochs and retrain_epochs are the last of the epochs: received {self.plain_epochs} and "
+                f"{self.retrain_epochs} of {self.epochs}"
+            )
+        if self.schedule != "steps" and self.warmup_epochs >= self.epochs - self.retrain_epochs:
+            raise ValueError(
+                f"warmup_epochs must be fewer than the epochs before the classifier is re-trained, received "
+                f"{self.warmup_epochs} of {self.epochs - self.retrain_epochs}"
+            )
+
     #: Length of the run for which `drop_epochs` and `reweight_epoch` are given.
     full_epochs = 200
 
     @property
     def method(self) -> str:
         """The name in `METHODS` of what these settings do; pretraining before another method is `ssp+<method>`."""
-        plain = "ldam-drw" if self.loss == "ldam" else "ce"
+        plain = LOSSES[self.loss]
         if self.label_augmentation != "none":
             method = self.label_augmentation
         elif not self.tasks:
             method = plain
-        elif self.ssl_ratio == 0:
+        elif self.ssl_ratio == 0 and self.gradient_ratio == 0:
             method = "augment-only"
         elif self.tasks == ("lorot",):
             method = "lorot-e"
@@ -133,6 +196,9 @@ class TrainingSettings:
             self,
             epochs=min(self.epochs, 2),
             batch_size=min(self.batch_size, 32),
+            warmup_epochs=min(self.warmup_epochs, 0 if self.schedule != "steps" else self.warmup_epochs),
+            plain_epochs=min(self.plain_epochs, 1 if self.epochs > 1 else 0) if not self.retrain_epochs else 0,
+            retrain_epochs=min(self.retrain_epochs, 1 if self.epochs > 1 else 0),
             backbone="resnet8",
             backbone_weights=None,
         )
@@ -145,6 +211,11 @@ class TrainingSettings:
         """Epochs of the learning rate's drops and of the start of re-weighting, for this length of run."""
         *drops, reweight = scale_milestones((*self.drop_epochs, self.reweight_epoch), self.epochs, self.full_epochs)
         return tuple(drops), reweight
+
+    @property
+    def altered_epochs(self) -> int:
+        """How many epochs there are with alteration and mixing, where they are not there to the end."""
+        return self.epochs - self.plain_epochs - self.retrain_epochs
 
     def to_json(self) -> dict[str, Any]:
         """Settings of the experiment; where it is kept and whether it was resumed is not one of them."""

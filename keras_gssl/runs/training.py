@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_gssl.backend import keras, tf
-from keras_gssl.callbacks import DeferredReweighting, StepSchedule
+from keras_gssl.backend import keras
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pipeline import EvaluationSet, TrainingSet
 from keras_gssl.devices import check_shares, strategy_for
-from keras_gssl.errors import UserError
 from keras_gssl.files import write_json
-from keras_gssl.losses import LDAMLoss
-from keras_gssl.models.applications import application_names, pixel_scale
-from keras_gssl.models.backbones import make_backbone
-from keras_gssl.models.gated import GatedSSLModel
-from keras_gssl.models.sla_sd import SLASDModel
 from keras_gssl.models.ssp import RotationPrediction, rotation_model, transfer_backbone
 from keras_gssl.models.supervised import SupervisedModel
-from keras_gssl.optimizers import SGD
 from keras_gssl.randomness import seeded
+from keras_gssl.runs.building import (
+    backbone_of,
+    build_model,
+    check_backbone,
+    make_optimizer,
+    rate_callback,
+    scaled_for,
+    stage_callbacks,
+    training_batches,
+)
 from keras_gssl.runs.checkpoints import EpochWriter, finish, save_model
 from keras_gssl.runs.data_description import write_description
 from keras_gssl.runs.evaluation import evaluate
@@ -32,64 +33,6 @@ from keras_gssl.runs.precision import precision_scope
 from keras_gssl.runs.progress import EpochReport
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings
-
-
-def build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
-    """The compiled model of these settings, with initial weights drawn from `settings.seed`."""
-    with seeded(settings.seed):
-        return _build_model(settings, data)
-
-
-def _build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
-    backbone = backbone_of(settings, data)
-    heads = "cosine" if settings.loss == "ldam" else "dense"
-    model: SupervisedModel
-    if settings.label_augmentation == "sla-sd":
-        model = SLASDModel(backbone, data.num_classes, heads)
-    else:
-        model = GatedSSLModel(
-            backbone, data.num_classes, settings.make_tasks(), settings.ssl_ratio, settings.gating, heads
-        )
-    model.compile(
-        optimizer=make_optimizer(settings),
-        loss=LDAMLoss(data.class_counts)
-        if settings.loss == "ldam"
-        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        steps_per_execution=steps_per_execution(settings, data),
-    )
-    return model
-
-
-def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:
-    try:
-        return make_backbone(settings.backbone, data.image_shape, settings.backbone_weights)
-    except ValueError as error:  # such as images that are too small for it
-        raise UserError(f"{str(error).splitlines()[0]} (settings backbone, backbone_weights)") from error
-
-
-def _check_backbone(settings: TrainingSettings, data: ImageData) -> None:
-    """Raise `UserError` for a network that does not fit, before a folder is made: a corrected call can use it."""
-    if settings.backbone in application_names() or settings.backbone_weights:
-        backbone_of(settings, data)
-
-
-def scaled_for(backbone: str, data: ImageData) -> ImageData:
-    """The data with the mean and standard deviation that a network of `keras.applications` expects."""
-    if backbone not in application_names():
-        return data
-    mean, std, _ = pixel_scale(backbone)
-    return dataclasses.replace(data, mean=mean, std=std)
-
-
-def steps_per_execution(settings: TrainingSettings, data: ImageData) -> int:
-    """A whole epoch on GPUs, which would else wait for Python between steps; one step on CPUs, for the progress bar."""
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return -(-len(data.train_labels) // settings.batch_size) if on_gpu else 1
-
-
-def make_optimizer(settings: TrainingSettings) -> SGD:
-    return SGD(settings.learning_rate, settings.momentum, settings.weight_decay)
 
 
 def train(
@@ -120,7 +63,7 @@ def train(
     data = scaled_for(effective.backbone, data)
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
     if not resume:
-        _check_backbone(effective, data)
+        check_backbone(effective, data)
         folder.make()
         write_description(folder, data)
         write_json(folder.settings, settings.to_json())  # last: its presence marks a run that can be resumed
@@ -129,11 +72,9 @@ def train(
     with seeded(settings.seed), strategy.scope(), precision_scope(settings.precision):
         model = _prepare(settings, data, folder, finished, checkpoint, report_every)
     if finished < settings.epochs and checkpoint != folder.last:  # which is there once a run has ended, early or not
-        reweighting = (
-            [DeferredReweighting(data.class_counts, settings.milestones()[1])] if settings.loss == "ldam" else []
-        )
-        batches = data.train(settings.batch_size, getattr(model, "tasks", ()), settings.seed)
-        _fit(model, batches, settings, folder, finished, report_every, reweighting, data.test(), callbacks)
+        batches = training_batches(settings, data, model)
+        stages = stage_callbacks(settings, data, batches)
+        _fit(model, batches, settings, folder, finished, report_every, stages, data.test(), callbacks)
         if callbacks:
             _, checkpoint = folder.checkpoint()
             save_model(model, checkpoint or folder.last)
@@ -171,7 +112,7 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
         print(f"Resuming the pretraining after {finished} of {settings.epochs} epochs.")
     else:
         with seeded(settings.seed):
-            model = rotation_model(backbone_of(settings, data), make_optimizer(settings))
+            model = rotation_model(backbone_of(settings, data), make_optimizer(settings, data))
     if finished < settings.epochs:
         print("Pretraining: tell the rotation of whole images, without class labels.")
         batches = RotationPrediction(data, settings.batch_size, settings.seed)
@@ -181,7 +122,7 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
 
 
 def _say_if_short(settings: TrainingSettings) -> None:
-    if settings.epochs < settings.full_epochs:
+    if settings.epochs < settings.full_epochs and settings.schedule == "steps":
         drops, reweight_epoch = settings.milestones()
         print(
             f"A run of {settings.epochs} epochs instead of {settings.full_epochs}: learning rate drops at epochs "
@@ -201,8 +142,6 @@ def _fit(
     validation_data: EvaluationSet | None = None,
     own_callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
-    drops, _ = settings.milestones()
-    factors = {epoch: settings.drop_factor ** (i + 1) for i, epoch in enumerate(drops)}
     model.fit(
         batches,
         validation_data=validation_data,
@@ -210,7 +149,7 @@ def _fit(
         epochs=settings.epochs,
         initial_epoch=finished,
         callbacks=[
-            StepSchedule(settings.learning_rate, settings.warmup_epochs, factors),
+            rate_callback(settings),
             EpochTimer(),
             *callbacks,
             EpochWriter(folder, finished),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import keras_gssl as gssl
 from keras_gssl.data.pipeline import TASKS, draw_seed
-from keras_gssl.pretext.tasks import draw_and_apply
+from keras_gssl.pretext.draw import draw_and_apply
 
 NORMALISE = gssl.PixelNormalization(0.5, 0.25)
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 import keras_gssl as gssl
-from keras_gssl.pretext.gates import gradient_alignment, make_gate, task_skill
+from keras_gssl.pretext.catalogue import make_gate
+from keras_gssl.pretext.gates import gradient_alignment, task_skill
 
 
 def gate_with_identity(gate, logits):

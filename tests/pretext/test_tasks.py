@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import keras_gssl as gssl
 from keras_gssl.pretext import quadrants
-from keras_gssl.pretext.tasks import apply_tasks, draw_and_apply
+from keras_gssl.pretext.draw import apply_tasks, draw_and_apply
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.command_line import check_values, read_toml
+from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import METHODS, TrainingSettings, apply_method, check_method
 
 KEYS = {
@@ -36,18 +37,19 @@ class Run:
     def name(self) -> str:
         """A file name; two runs that measure different things have different names."""
         settings, method = self.settings, self.settings.method
-        parts, told = [self.recipe], {"epochs", "seed", *NOT_MEASURED}
+        parts, told = [self.recipe], {"epochs", "seed", "recipe", *NOT_MEASURED}
+        preset = preset_values(settings.recipe, settings.full_epochs)
         if hasattr(settings, "imbalance_ratio"):
             parts.append(f"{settings.imbalance_ratio:g}")
             told.add("imbalance_ratio")
-        parts.append(method)
+        parts += [method] if settings.recipe == "paper" else [settings.recipe, method]
         told |= set(METHODS.get(method, ()))
         if settings.tasks and method != "lorot-e":
             parts += [*settings.tasks, settings.gating]
             told |= {"tasks", "gating"}
         for field in dataclasses.fields(settings):
             value = getattr(settings, field.name)
-            if field.name not in (*told, "validation_freq") and value != field.default:
+            if field.name not in (*told, "validation_freq") and value != preset.get(field.name, field.default):
                 shown = "-".join(map(str, value)) if isinstance(value, tuple) else value
                 parts.append(f"{field.name}-{slug(str(shown))}")
         parts += [str(settings.epochs), "epochs", f"seed{settings.seed}"]
@@ -181,6 +183,7 @@ def _run(where: str, recipe: Any, common: Mapping[str, Any], own: Mapping[str, A
     settings_class = RECIPES[recipe].settings
     try:
         base, given = (check_values(where, values, settings_class) for values in (common, own))
+        base = {**preset_values(given.get("recipe", base.get("recipe", "paper")), settings_class.full_epochs), **base}
         method = given.pop("method", base.pop("method", None))
         settings = settings_class(**apply_method(settings_class, base, given, method))
         check_method(settings, method)

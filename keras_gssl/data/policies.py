@@ -1,0 +1,248 @@
+"""Augmentation policies for whole batches, as pure functions of seeds: AutoAugment, RandAugment, Cutout.
+
+All operations are made on all images at once: those that are not an image's own with amounts that change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_gssl.backend import keras, tf
+from keras_gssl.data import colour, geometry
+from keras_gssl.pretext.tasks import RANDOM
+
+Draw = Callable[[tuple[int, ...], int], tf.Tensor]
+
+#: AutoAugment's pairs of operations, three pairs to a line: name, probability in tenths, magnitude 0-9.
+_CIFAR = """
+    invert 1 7        contrast 2 6      rotate 7 2        translate_x 3 9   sharpness 8 1     sharpness 9 3
+    shear_y 5 8       translate_y 7 9   autocontrast 5 8  equalize 9 2      shear_y 2 7       posterize 3 7
+    saturation 4 3    brightness 6 7    sharpness 3 9     brightness 7 9    equalize 6 5      equalize 5 1
+    contrast 6 7      sharpness 6 5     saturation 7 7    translate_x 5 8   equalize 3 7      autocontrast 4 8
+    translate_y 4 3   sharpness 2 6     brightness 9 6    saturation 2 8    solarize 5 2      invert 0 3
+    equalize 2 0      autocontrast 6 0  equalize 2 8      equalize 6 4      saturation 9 9    equalize 6 6
+    autocontrast 8 4  solarize 2 8      brightness 1 3    saturation 7 0    solarize 4 5      autocontrast 9 3
+    translate_y 9 9   translate_y 7 9   autocontrast 9 2  solarize 8 3      equalize 8 8      invert 1 3
+    translate_y 7 9   autocontrast 9 1
+"""
+_words = _CIFAR.split()
+_operations = list(zip(_words[::3], map(int, _words[1::3]), map(int, _words[2::3]), strict=True))
+CIFAR_POLICY = tuple(zip(_operations[::2], _operations[1::2], strict=True))
+# What each operation changes for an image, behind the six numbers of the matrix; and what changes nothing.
+_FACTORS, _SWITCHES = ("brightness", "contrast", "saturation", "sharpness"), ("autocontrast", "equalize")
+_AMOUNTS = ("threshold", "bits", *_FACTORS, *_SWITCHES)
+_NEUTRAL = dict(zip(_AMOUNTS, (256, 8, 1, 1, 1, 1, 0, 0), strict=True))
+#: RandAugment's operations.
+RAND_OPERATIONS = ("identity", "solarize", "posterize", *_FACTORS, *_SWITCHES, *geometry.OPERATIONS)
+
+
+class ImageAugmentation:
+    """A random change of images that leaves what they show. One of your own is a subclass with `augment`.
+
+    Example:
+
+    >>> @keras.saving.register_keras_serializable(package="my_project")
+    ... class Negative(gssl.data.policies.ImageAugmentation):
+    ...     def augment(self, images, draw):
+    ...         return tf.where(draw((1, 1, 1), 2) == 1, 255 - images, images)
+    >>> Negative()(tf.ones((4, 8, 8, 3), tf.uint8), [1, 2]).shape
+    TensorShape([4, 8, 8, 3])
+    """
+
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Augment a batch.
+
+        Args:
+            images: uint8, shape `(batch, height, width, channels)` with 1 or 3 channels.
+            seed: int32 or int64, shape `(2,)`. The result is a pure function of it; its first word is counted up from
+                draw to draw, fewer than 20 times.
+
+        Returns:
+            uint8, the shape of `images`.
+        """
+        images, seed = tf.convert_to_tensor(images), tf.convert_to_tensor(seed)
+        name, shape, count = type(self).__name__, images.shape, 0
+        if images.dtype != tf.uint8 or shape.rank != 4 or None in shape[1:] or shape[3] not in (1, 3):
+            received = f"received {images.dtype.name} of shape {shape}"
+            raise ValueError(f"{name} expects uint8 images of shape (batch, height, width, 1 or 3), {received}.")
+        if seed.dtype not in (tf.int32, tf.int64) or seed.shape != (2,):
+            received = f"received {seed.dtype.name} of shape {seed.shape}"
+            raise ValueError(f"{name} expects an int32 or int64 seed of shape (2,), {received}.")
+
+        # Whole numbers only: XLA draws the same ones as the CPU, which of floats is not so.
+        def draw(shape: tuple[int, ...], limit: int) -> tf.Tensor:
+            nonlocal count
+            own_seed = seed + tf.constant((count, 0), seed.dtype)
+            count += 1
+            return tf.random.stateless_uniform((tf.shape(images)[0], *shape), own_seed, 0, limit, tf.int32, RANDOM)
+
+        return tf.ensure_shape(self.augment(images, draw), shape)
+
+    def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
+        """Change images; `draw(shape, limit)` gives int32 of shape `(batch, *shape)` below `limit`, anew each time."""
+        raise NotImplementedError(f"{type(self).__name__} must implement augment(images, draw).")
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments; extend it when a subclass has arguments of its own."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ImageAugmentation:
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class AutoAugment(ImageAugmentation):
+    """The policy learned on CIFAR-10: one of 25 pairs of operations for every image, each made with its probability.
+
+    Magnitudes are spaced evenly over the paper's ranges; rotations, shears and shifts go either way. What comes in from
+    outside of the image is mid-grey (128).
+
+    Example:
+
+    >>> gssl.data.AutoAugment()(tf.zeros((4, 32, 32, 3), tf.uint8), [1, 2]).shape
+    TensorShape([4, 32, 32, 3])
+
+    Reference:
+        "AutoAugment: Learning Augmentation Policies from Data" (arXiv 1805.09501), tables 6 and 7.
+    """
+
+    def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
+        choices, dice, ways = draw((), len(CIFAR_POLICY)), draw((2,), 10), draw((2,), 2)
+        for stage, operations in enumerate(zip(*CIFAR_POLICY, strict=True)):
+            settings = [(name, magnitude / 9, 0.1 + 1.8 * magnitude / 9) for name, _, magnitude in operations]
+            # The last row is for the images that are left as they are.
+            table = _table([*settings, ("identity", 0, 1)], images.shape)
+            made = dice[:, stage] < tf.gather(tf.constant([tenths for _, tenths, _ in operations]), choices)
+            rows = tf.where(made, choices, len(operations))
+            images = _operate(images, tf.gather_nd(table, tf.stack([rows, ways[:, stage]], 1)))
+        return images
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class RandAugment(ImageAugmentation):
+    """Operations drawn uniformly from 14, one after the other, all of the same magnitude.
+
+    Magnitude 30 is the far end of AutoAugment's ranges. All but solarizing and posterizing go either way: at magnitude
+    9 an image gets 0.73 or 1.27 of its contrast. Equalizing and stretching the contrast have no magnitude.
+
+    Args:
+        num_ops: Operations for every image, at least 1.
+        magnitude: Whole number 0-30.
+
+    Example:
+
+    >>> gssl.data.RandAugment(num_ops=2, magnitude=9)(tf.zeros((4, 32, 32, 3), tf.uint8), [1, 2]).shape
+    TensorShape([4, 32, 32, 3])
+
+    Reference:
+        "RandAugment: Practical automated data augmentation with a reduced search space" (arXiv 1909.13719), section 3.
+    """
+
+    def __init__(self, num_ops: int = 2, magnitude: int = 9):
+        self.num_ops = _whole("RandAugment(num_ops=...)", num_ops, 1)
+        self.magnitude = _whole("RandAugment(magnitude=...)", magnitude, 0, 30)
+
+    def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
+        drawn = tf.stack([draw((self.num_ops,), len(RAND_OPERATIONS)), draw((self.num_ops,), 2)], 2)
+        settings = [(name, self.magnitude / 30, 1 + 0.9 * self.magnitude / 30) for name in RAND_OPERATIONS]
+        amounts = tf.gather_nd(_table(settings, images.shape, signed_factors=True), drawn)
+        for stage in range(self.num_ops):
+            images = _operate(images, amounts[:, stage])
+        return images
+
+    def get_config(self) -> dict[str, Any]:
+        return {"num_ops": self.num_ops, "magnitude": self.magnitude}
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class Cutout(ImageAugmentation):
+    """Cover a square around a pixel drawn uniformly; what of it lies beyond the border is lost.
+
+    Args:
+        size: Side of the square in pixels, at least 1.
+        fill: Level of the square, 0-255.
+
+    Example:
+
+    >>> int(tf.reduce_sum(1 - gssl.data.Cutout(size=1)(tf.ones((5, 8, 8, 1), tf.uint8), [1, 2])))
+    5
+
+    Reference:
+        "Improved Regularization of Convolutional Neural Networks with Cutout" (arXiv 1708.04552), section 3.2.
+    """
+
+    def __init__(self, size: int = 16, fill: int = 0):
+        self.size = _whole("Cutout(size=...)", size, 1)
+        self.fill = _whole("Cutout(fill=...)", fill, 0, 255)
+
+    def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
+        height, width, channels = images.shape[1:]
+
+        def covered(positions: np.ndarray, centres: tf.Tensor) -> tf.Tensor:
+            distances = positions.astype("int32") - centres + self.size // 2
+            return tf.logical_and(distances >= 0, distances < self.size)
+
+        rows = covered(np.arange(height), draw((1,), height))
+        columns = covered(np.repeat(np.arange(width), channels), draw((1,), width))
+        square = tf.logical_and(rows[:, :, tf.newaxis], columns[:, tf.newaxis, :])
+        # Equal shapes: tf.where takes several times as long where it has to stretch one.
+        fill = tf.fill(tf.shape(square), tf.constant(self.fill, tf.uint8))
+        return tf.reshape(tf.where(square, fill, tf.reshape(images, tf.shape(square))), tf.shape(images))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"size": self.size, "fill": self.fill}
+
+
+#: The augmentations above by name.
+AUGMENTATIONS: dict[str, type[ImageAugmentation]] = {
+    "autoaugment": AutoAugment,
+    "randaugment": RandAugment,
+    "cutout": Cutout,
+}
+
+
+def _table(settings: Sequence[tuple[str, float, float]], shape: Any, signed_factors: bool = False) -> tf.Tensor:
+    """Amounts of operations given as (name, strength 0-1, factor), float64, shape `(operations, 2 ways, 14)`."""
+
+    def amounts(name: str, strength: float, factor: float, way: int) -> list[float]:
+        matrix = geometry.OPERATIONS.get(name, lambda *_: geometry.IDENTITY)(way * strength, *shape[1:3])
+        own = {
+            "invert": {"threshold": 0},
+            "solarize": {"threshold": 256 - round(256 * strength)},
+            "posterize": {"bits": 8 - round(4 * strength)},
+            **{each: {each: 1 + way * (factor - 1) if signed_factors else factor} for each in _FACTORS},
+            **{each: {each: 1} for each in _SWITCHES},
+        }
+        return [*matrix, *(_NEUTRAL | own.get(name, {})).values()]
+
+    return tf.constant([[amounts(*setting, way) for way in (1, -1)] for setting in settings], tf.float64)
+
+
+def _operate(images: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
+    """Change every image by its own amounts, float64, shape `(batch, 14)`; see `_table`."""
+    own = dict(zip(_AMOUNTS, tf.unstack(tf.cast(amounts[:, 6:], tf.float32), axis=1), strict=True))
+    greys, histograms = colour.grey(images), colour.histogram(images)
+    tables = colour.posterize(colour.solarize(colour.identity(), own["threshold"]), own["bits"])
+    tables = colour.brightness(colour.contrast(tables, own["contrast"], colour.mean_level(greys)), own["brightness"])
+    for name, found in (("autocontrast", colour.autocontrast(histograms)), ("equalize", colour.equalize(histograms))):
+        tables = tf.where(own[name][:, tf.newaxis, tf.newaxis] > 0, found, tables)
+    levels = colour.look_up(images, tables, tf.float32)
+    # An image whose saturation changes has not been changed before, so that its greys still hold.
+    levels += colour.saturation_change(levels, greys, own["saturation"])
+    levels += colour.sharpness_change(levels, own["sharpness"])
+    return geometry.affine(colour.as_bytes(levels), amounts[:, :6])
+
+
+def _whole(name: str, value: int, least: int, most: int | None = None) -> int:
+    allowed = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not allowed or value < least or (most is not None and value > most):
+        wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be a whole number {wanted}, received {value!r}.")
+    return int(value)

@@ -1,0 +1,205 @@
+"""From settings to what is trained: model, optimizer, batches, and what changes over the epochs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from keras_gssl.backend import keras, tf
+from keras_gssl.callbacks import DeferredReweighting, RetrainClassifier, StepSchedule
+from keras_gssl.data.image_data import ImageData
+from keras_gssl.data.mixing import MIXINGS
+from keras_gssl.data.pipeline import TrainingSet
+from keras_gssl.data.policies import AutoAugment, Cutout, RandAugment
+from keras_gssl.errors import UserError
+from keras_gssl.losses import LDAMLoss, LogitAdjustedLoss
+from keras_gssl.models.applications import application_names, pixel_scale
+from keras_gssl.models.backbones import make_backbone
+from keras_gssl.models.distillation import Distillation
+from keras_gssl.models.gated import GatedSSLModel
+from keras_gssl.models.level_update import LevelUpdate
+from keras_gssl.models.sla_sd import SLASDModel
+from keras_gssl.models.supervised import HEADS, SupervisedModel
+from keras_gssl.optimizers import SGD
+from keras_gssl.pretext.draw import TaskDraw
+from keras_gssl.pretext.steering import STEERING
+from keras_gssl.randomness import seeded
+from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.settings import TrainingSettings
+from keras_gssl.schedules import InTurn, ToZero
+
+
+def build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
+    """The compiled model of these settings, with initial weights drawn from `settings.seed`."""
+    with seeded(settings.seed):
+        return _build_model(settings, data)
+
+
+def _build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
+    backbone, heads = backbone_of(settings, data), heads_of(settings)
+    shared: dict[str, Any] = {"average": settings.average, "distillation": _distillation(settings, data)}
+    model: SupervisedModel
+    if settings.label_augmentation == "sla-sd":
+        model = SLASDModel(backbone, data.num_classes, heads, **shared)
+    else:
+        model = GatedSSLModel(
+            backbone,
+            data.num_classes,
+            settings.make_tasks(),
+            "auto" if settings.gradient_ratio else settings.ssl_ratio,
+            settings.gating,
+            heads,
+            settings.seed,
+            task_heads=settings.task_heads,
+            task_map=settings.task_map if settings.tasks else None,
+            joint_labels=settings.joint_labels,
+            draw=_draw(settings),
+            steering=None if settings.steering == "none" or not settings.tasks else settings.steering,
+            gradient_ratio=settings.gradient_ratio,
+            **shared,
+        )
+    model.compile(
+        optimizer=make_optimizer(settings, data),
+        loss=_loss(settings, data),
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution(settings, data),
+    )
+    return model
+
+
+def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:
+    try:
+        return make_backbone(settings.backbone, data.image_shape, settings.backbone_weights)
+    except ValueError as error:  # such as images that are too small for it
+        raise UserError(f"{str(error).splitlines()[0]} (settings backbone, backbone_weights)") from error
+
+
+def check_backbone(settings: TrainingSettings, data: ImageData) -> None:
+    """Raise `UserError` for a network that does not fit, before a folder is made: a corrected call can use it."""
+    if settings.backbone in application_names() or settings.backbone_weights:
+        backbone_of(settings, data)
+
+
+def scaled_for(backbone: str, data: ImageData) -> ImageData:
+    """The data with the mean and standard deviation that a network of `keras.applications` expects."""
+    if backbone not in application_names():
+        return data
+    mean, std, _ = pixel_scale(backbone)
+    return dataclasses.replace(data, mean=mean, std=std)
+
+
+def steps_per_execution(settings: TrainingSettings, data: ImageData) -> int:
+    """A whole epoch on GPUs, which would else wait for Python between steps; one step on CPUs, for the progress bar."""
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    return epoch_length(settings, data) if on_gpu else 1
+
+
+def epoch_length(settings: TrainingSettings, data: ImageData) -> int:
+    return -(-len(data.train_labels) // settings.batch_size)
+
+
+def heads_of(settings: TrainingSettings) -> str:
+    if settings.class_head != "auto":
+        return settings.class_head
+    return "dense" if settings.loss == "ce" else "cosine"
+
+
+def _loss(settings: TrainingSettings, data: ImageData) -> keras.losses.Loss:
+    if settings.loss == "ldam":
+        return LDAMLoss(data.class_counts)
+    if settings.loss == "balanced":
+        scale = HEADS["cosine"] if heads_of(settings) == "cosine" else None
+        return LogitAdjustedLoss(data.class_counts, settings.adjustment, scale)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _draw(settings: TrainingSettings) -> TaskDraw:
+    until = settings.altered_epochs if settings.altered_epochs < settings.epochs else None
+    placement = settings.draw if settings.steering == "none" else STEERING[settings.steering].placement
+    return TaskDraw(placement, settings.share, until)
+
+
+def _distillation(settings: TrainingSettings, data: ImageData) -> Distillation | None:
+    if not settings.distil:
+        return None
+    files = [RunFolder(folder).classifier for folder in settings.distil]
+    for file in files:
+        if not file.exists():
+            raise UserError(f"distil names finished runs; there is no {file}.")
+    teachers = [keras.models.load_model(file) for file in files]
+    for file, teacher in zip(files, teachers, strict=True):
+        if teacher.input_shape[1:] != data.image_shape or teacher.output_shape[-1] != data.num_classes:
+            raise UserError(
+                f"{file} takes images of {teacher.input_shape[1:]} and tells {teacher.output_shape[-1]} classes apart; "
+                f"the data has images of {data.image_shape} and {data.num_classes} classes (setting distil)."
+            )
+    return Distillation(teachers, settings.distil_weight)
+
+
+def make_optimizer(settings: TrainingSettings, data: ImageData) -> SGD:
+    """SGD; its learning rate is a schedule of its own unless `StepSchedule` sets it epoch by epoch."""
+    rate: Any = settings.learning_rate
+    if settings.schedule != "steps":
+        steps, retrained = (
+            count * epoch_length(settings, data)
+            for count in (settings.epochs - settings.retrain_epochs, settings.retrain_epochs)
+        )
+        warmup = settings.warmup_epochs * epoch_length(settings, data)
+        rate = ToZero(settings.learning_rate, steps, warmup, settings.schedule)
+        if retrained:
+            rate = InTurn(
+                [rate, ToZero(settings.learning_rate, retrained, shape=settings.schedule)], [steps, retrained]
+            )
+    return SGD(rate, settings.momentum, settings.weight_decay, settings.nesterov)
+
+
+def training_batches(settings: TrainingSettings, data: ImageData, model: SupervisedModel) -> TrainingSet:
+    """The batches that a model is trained on; where it draws the tasks itself they are left to it."""
+    side = data.image_shape[0]
+    known: dict[str, Any] = {
+        "autoaugment": AutoAugment,
+        "randaugment": RandAugment,
+        "cutout": lambda: Cutout(side // 2),
+    }
+    kind = MIXINGS[settings.mixing]
+    mixing = kind(share=settings.mixing_share, balanced=True, until_epoch=settings.altered_epochs) if kind else None
+    return data.train(
+        settings.batch_size,
+        () if getattr(model, "draws_here", False) else getattr(model, "tasks", ()),
+        settings.seed,
+        [known[name]() for name in settings.augmentations],
+        mixing,
+        _draw(settings),
+    )
+
+
+def stage_callbacks(
+    settings: TrainingSettings, data: ImageData, batches: TrainingSet
+) -> list[keras.callbacks.Callback]:
+    """What changes in the course of the epochs."""
+    callbacks: list[keras.callbacks.Callback] = []
+    if settings.loss == "ldam":
+        callbacks.append(DeferredReweighting(data.class_counts, settings.milestones()[1]))
+    if settings.retrain_epochs:
+        counts = data.class_counts if settings.loss == "ce" else None
+        callbacks.append(RetrainClassifier(settings.epochs - settings.retrain_epochs, counts))
+    if settings.steering == "levels" and settings.tasks:
+        callbacks.append(LevelUpdate(batches))
+    return callbacks
+
+
+def rate_callback(settings: TrainingSettings) -> keras.callbacks.Callback:
+    """Sets the learning rate, or tells the one that the optimizer's schedule has come to."""
+    if settings.schedule != "steps":
+        return RateLog()
+    drops, _ = settings.milestones()
+    factors = {epoch: settings.drop_factor ** (i + 1) for i, epoch in enumerate(drops)}
+    return StepSchedule(settings.learning_rate, settings.warmup_epochs, factors)
+
+
+class RateLog(keras.callbacks.Callback):
+    """Adds the learning rate after the epoch's last step to the logs."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))

@@ -1,0 +1,326 @@
+"""Augmentations: every operation beside Pillow's, and the policies' draws, purity and configuration."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance, ImageOps
+
+from keras_gssl.data import colour, geometry
+from keras_gssl.data.policies import (
+    AUGMENTATIONS,
+    CIFAR_POLICY,
+    RAND_OPERATIONS,
+    AutoAugment,
+    Cutout,
+    ImageAugmentation,
+    RandAugment,
+)
+
+POLICIES = [AutoAugment(), RandAugment(2, 9), RandAugment(3, 30), Cutout(5, fill=7)]
+SEEDS = st.integers(0, 2**31 - 20)
+
+
+def pictures(seed, count=6, height=9, width=12, channels=3):
+    """Noise, of which each image and channel uses another range of levels; the last image has one level only."""
+    random = np.random.default_rng(seed)
+    low = random.integers(0, 128, (count, 1, 1, channels))
+    high = low + random.integers(1, 128, (count, 1, 1, channels))
+    images = random.integers(low, high + 1, (count, height, width, channels))
+    images[-1] = 77
+    return images.astype("uint8")
+
+
+def by_pillow(images, change):
+    """`change(image, position)` for every image."""
+    squeezed = images[..., 0] if images.shape[3] == 1 else images
+    changed = [np.asarray(change(Image.fromarray(image), index)) for index, image in enumerate(squeezed)]
+    return np.reshape(changed, images.shape)
+
+
+def constant_tables(change):
+    return lambda images, amounts: colour.look_up(images, change(colour.identity(), amounts))
+
+
+def contrast(images, factors):
+    means = colour.mean_level(colour.grey(images))
+    return colour.look_up(images, colour.contrast(colour.identity(), factors, means))
+
+
+FACTORS = (0, 250, lambda drawn: drawn / 100)
+#: Name: (ours, Pillow's, (least, most, amount of what was drawn between)).
+COLOURS = {
+    "invert": (
+        lambda images, _: colour.look_up(images, colour.invert(colour.identity())),
+        lambda image, _: ImageOps.invert(image),
+        (0, 0, int),
+    ),
+    "solarize": (constant_tables(colour.solarize), ImageOps.solarize, (0, 256, int)),
+    "posterize": (constant_tables(colour.posterize), ImageOps.posterize, (1, 8, int)),
+    "brightness": (
+        constant_tables(colour.brightness),
+        lambda image, factor: ImageEnhance.Brightness(image).enhance(factor),
+        FACTORS,
+    ),
+    "contrast": (contrast, lambda image, factor: ImageEnhance.Contrast(image).enhance(factor), FACTORS),
+    "saturation": (colour.saturation, lambda image, factor: ImageEnhance.Color(image).enhance(factor), FACTORS),
+    "sharpness": (colour.sharpness, lambda image, factor: ImageEnhance.Sharpness(image).enhance(factor), FACTORS),
+    "autocontrast": (
+        lambda images, _: colour.look_up(images, colour.autocontrast(colour.histogram(images))),
+        lambda image, _: ImageOps.autocontrast(image),
+        (0, 0, int),
+    ),
+    "equalize": (
+        lambda images, _: colour.look_up(images, colour.equalize(colour.histogram(images))),
+        lambda image, _: ImageOps.equalize(image),
+        (0, 0, int),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COLOURS)
+@pytest.mark.parametrize("channels", [1, 3])
+@settings(max_examples=12, deadline=None)
+@given(seed=SEEDS, data=st.data(), size=st.sampled_from([(2, 3), (9, 12), (32, 32)]))
+def test_colours_equal_pillow(name, channels, seed, data, size):
+    ours, pillow, (least, most, amount) = COLOURS[name]
+    images = pictures(seed, 6, *size, channels)
+    amounts = [amount(each) for each in data.draw(st.lists(st.integers(least, most), min_size=6, max_size=6))]
+    wanted = by_pillow(images, lambda image, index: pillow(image, amounts[index]))
+    got = ours(tf.constant(images), amounts)
+    assert got.dtype == tf.uint8
+    np.testing.assert_array_equal(got, wanted)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS, factor=st.floats(0, 3))
+def test_any_factor_is_within_one_level(seed, factor):
+    images = pictures(seed)
+    for name in ("brightness", "contrast", "saturation", "sharpness"):
+        ours, pillow, _ = COLOURS[name]
+        wanted = by_pillow(images, lambda image, _, pillow=pillow: pillow(image, factor))
+        assert np.abs(ours(tf.constant(images), factor).numpy().astype(int) - wanted).max() <= 1, name
+
+
+def test_contrast_is_stretched_as_by_pillow_for_all_ranges():
+    low, high = np.array([(low, high) for low in range(256) for high in range(low, 256)]).T
+    histograms = np.zeros((len(low), 1, 256), "int32")
+    histograms[np.arange(len(low)), 0, low] = histograms[np.arange(len(low)), 0, high] = 1
+    scale = 255 / np.maximum(high - low, 1)[:, None]
+    wanted = np.clip((np.arange(256) * scale + -low[:, None] * scale).astype(int), 0, 255)
+    wanted = np.where((high > low)[:, None], wanted, np.arange(256))
+    np.testing.assert_array_equal(colour.autocontrast(tf.constant(histograms))[:, 0], wanted)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS, fill=st.integers(0, 255), channels=st.sampled_from([1, 3]))
+def test_any_affine_transform_equals_pillow(seed, fill, channels):
+    images, random = pictures(seed, channels=channels), np.random.default_rng(seed)
+    matrices = random.normal(geometry.IDENTITY, [0.5, 0.5, 3, 0.5, 0.5, 3], (6, 6))
+    filling = fill if channels == 1 else (fill,) * 3
+
+    def transformed(image, index):
+        return image.transform(image.size, Image.Transform.AFFINE, matrices[index], fillcolor=filling)
+
+    np.testing.assert_array_equal(geometry.affine(images, matrices, fill), by_pillow(images, transformed))
+
+
+@pytest.mark.parametrize("name", geometry.OPERATIONS)
+@pytest.mark.parametrize("size", [(32, 32), (9, 12)])
+def test_geometric_operations_equal_pillow(name, size):
+    strengths = np.concatenate([np.arange(-9, 10) / 9, np.arange(-30, 31) / 30])
+    images = pictures(3, len(strengths), *size)
+    matrices = geometry.OPERATIONS[name](strengths, *size)
+
+    def transformed(image, index):
+        if name == "rotate":
+            return image.rotate(30 * strengths[index], fillcolor=(128,) * 3)
+        return image.transform(image.size, Image.Transform.AFFINE, matrices[index], fillcolor=(128,) * 3)
+
+    np.testing.assert_array_equal(geometry.affine(images, matrices), by_pillow(images, transformed))
+
+
+def test_matrices_are_what_they_say():
+    assert geometry.shear_x(0.3).tolist() == [1, 0.3, 0, 0, 1, 0]
+    assert geometry.shear_y([0.3])[0].tolist() == [1, 0, 0, 0.3, 1, 0]
+    assert geometry.translate_x(2).tolist() == [1, 0, 2, 0, 1, 0]
+    assert geometry.translate_y([[2]]).shape == (1, 1, 6)
+    images = pictures(1, height=7, width=7)
+    for turns in range(4):
+        turned = geometry.affine(images, np.tile(geometry.rotate(90 * turns, 7, 7), (6, 1)))
+        np.testing.assert_array_equal(turned, np.rot90(images, turns, (1, 2)))
+
+
+def draws(shape_and_limits, seed, count):
+    """What an augmentation draws, one after the other."""
+    for index, (shape, limit) in enumerate(shape_and_limits):
+        yield tf.random.stateless_uniform((count, *shape), [seed + index, 5], 0, limit, tf.int32, "philox").numpy()
+
+
+def reference(image, name, strength, factor, way):
+    """One operation of a policy, by Pillow."""
+    if name == "identity":
+        return image
+    if name == "rotate":
+        return image.rotate(way * 30 * strength, fillcolor=(128,) * 3)
+    if name in geometry.OPERATIONS:
+        matrix = geometry.OPERATIONS[name](way * strength, image.height, image.width)
+        return image.transform(image.size, Image.Transform.AFFINE, matrix, fillcolor=(128,) * 3)
+    amounts = {"solarize": 256 - round(256 * strength), "posterize": 8 - round(4 * strength)}
+    return COLOURS[name][1](image, amounts.get(name, factor))
+
+
+@settings(max_examples=3, deadline=None)
+@given(seed=SEEDS)
+def test_auto_augment_equals_pillow(seed):
+    images = pictures(seed, 300)
+    choices, dice, ways = draws([((), 25), ((2,), 10), ((2,), 2)], seed, 300)
+
+    def augmented(image, index):
+        for stage, (name, tenths, magnitude) in enumerate(CIFAR_POLICY[choices[index]]):
+            if dice[index, stage] < tenths:
+                way = (1, -1)[ways[index, stage]]
+                image = reference(image, name, magnitude / 9, round(0.1 + 0.2 * magnitude, 2), way)
+        return image
+
+    np.testing.assert_array_equal(AutoAugment()(images, [seed, 5]), by_pillow(images, augmented))
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=SEEDS, num_ops=st.integers(1, 3), magnitude=st.integers(0, 30))
+def test_rand_augment_equals_pillow(seed, num_ops, magnitude):
+    images = pictures(seed, 100)
+    choices, ways = draws([((num_ops,), 14), ((num_ops,), 2)], seed, 100)
+
+    def augmented(image, index):
+        for choice, drawn in zip(choices[index], ways[index], strict=True):
+            way = (1, -1)[drawn]
+            image = reference(image, RAND_OPERATIONS[choice], magnitude / 30, round(1 + way * 0.03 * magnitude, 2), way)
+        return image
+
+    np.testing.assert_array_equal(RandAugment(num_ops, magnitude)(images, [seed, 5]), by_pillow(images, augmented))
+
+
+def test_magnitude_zero_changes_nothing_that_has_a_magnitude():
+    images = pictures(0, 400)
+    choices, _ = draws([((1,), 14), ((1,), 2)], 1, 400)
+    unchanged = (RandAugment(1, 0)(images, [1, 5]).numpy() == images).all((1, 2, 3))
+    assert unchanged[[RAND_OPERATIONS[choice] not in ("autocontrast", "equalize") for choice in choices[:, 0]]].all()
+
+
+def test_the_policy_is_the_published_one():
+    assert len(CIFAR_POLICY) == 25 and len(RAND_OPERATIONS) == len(set(RAND_OPERATIONS)) == 14
+    assert CIFAR_POLICY[3] == (("shear_y", 5, 8), ("translate_y", 7, 9))
+    assert CIFAR_POLICY[24] == (("translate_y", 7, 9), ("autocontrast", 9, 1))
+    first, second = (np.array([pair[stage][1] for pair in CIFAR_POLICY]) for stage in range(2))
+    assert first.sum() == 131 and second.sum() == 123
+
+
+def test_sub_policies_are_drawn_evenly(monkeypatch):
+    """Seen from outside: of a black image, equalising and the like leave nothing to see, inverting does."""
+    count = 25_000
+    seen = []
+    policy = AutoAugment()
+    augment = policy.augment
+
+    def watched(images, draw):
+        def watched_draw(shape, limit):
+            seen.append(draw(shape, limit))
+            return seen[-1]
+
+        return augment(images, watched_draw)
+
+    monkeypatch.setattr(policy, "augment", watched)
+    policy(tf.zeros((count, 2, 2, 1), tf.uint8), [8, 9])
+    choices, dice, ways = seen
+    for drawn, limit in ((choices, 25), (dice, 10), (ways, 2)):
+        shares = np.bincount(np.ravel(drawn), minlength=limit) / drawn.numpy().size
+        # Five standard deviations of the share of a draw of this size.
+        assert np.abs(shares - 1 / limit).max() < 5 * np.sqrt(1 / limit / count)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=SEEDS, size=st.integers(1, 20), fill=st.integers(0, 255))
+def test_cutout_covers_a_square_around_each_pixel_alike(seed, size, fill):
+    images = np.full((40, 9, 12, 3), 255 - fill, "uint8")
+    images[images == fill] += 1
+    cut = (Cutout(size, fill)(images, [seed, 5]).numpy() == fill).all(-1)
+    rows, columns = draws([((1,), 9), ((1,), 12)], seed, 40)
+    for image, row, column in zip(cut, rows[:, 0], columns[:, 0], strict=True):
+        top, left = row - size // 2, column - size // 2
+        wanted = np.zeros((9, 12), bool)
+        wanted[max(top, 0) : top + size, max(left, 0) : left + size] = True
+        np.testing.assert_array_equal(image, wanted)
+        assert image[row, column]
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+@settings(max_examples=8, deadline=None)
+@given(seed=SEEDS, channels=st.sampled_from([1, 3]), dtype=st.sampled_from(["int32", "int64"]))
+def test_policies_are_pure_functions_of_the_seed(policy, seed, channels, dtype):
+    images, key = pictures(seed, 20, channels=channels), tf.constant([seed, 3], dtype)
+    once, again = policy(images, key), policy(tf.constant(images), key)
+    assert once.dtype == tf.uint8 and once.shape == images.shape
+    np.testing.assert_array_equal(once, again)
+    assert (once.numpy() != policy(images, key + 1000).numpy()).any()
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_compiled_they_give_the_same(policy):
+    images, seed = pictures(4, 64), tf.constant([2, 3], tf.int64)
+    compiled = tf.function(policy, jit_compile=True)
+    np.testing.assert_array_equal(compiled(images, seed), policy(images, seed))
+
+
+def test_batches_of_unknown_size_in_a_data_set():
+    images = pictures(5, 10)
+    data = tf.data.Dataset.from_tensor_slices(images).batch(4).enumerate()
+    data = data.map(lambda number, batch: AutoAugment()(batch, tf.stack([number, number])))
+    assert data.element_spec.shape.as_list() == [None, 9, 12, 3]
+    assert [len(batch) for batch in data] == [4, 4, 2]
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_configuration_survives(policy):
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(policy))
+    assert type(again) is type(policy) and again.get_config() == policy.get_config() and repr(again) == repr(policy)
+    assert type(policy).from_config(policy.get_config()).get_config() == policy.get_config()
+
+
+def test_names_and_representations():
+    assert [repr(kind()) for kind in AUGMENTATIONS.values()] == [
+        "AutoAugment()",
+        "RandAugment(num_ops=2, magnitude=9)",
+        "Cutout(size=16, fill=0)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda: RandAugment(num_ops=0), "num_ops=.*whole number of at least 1, received 0"),
+        (lambda: RandAugment(magnitude=31), "magnitude=.*whole number from 0 to 30, received 31"),
+        (lambda: RandAugment(magnitude=1.5), "received 1.5"),
+        (lambda: Cutout(size=0), "size=.*at least 1, received 0"),
+        (lambda: Cutout(fill=True), "received True"),
+        (lambda: Cutout()(np.zeros((1, 4, 4, 3), "float32"), [1, 2]), "uint8 images .* received float32"),
+        (lambda: AutoAugment()(np.zeros((4, 4, 3), "uint8"), [1, 2]), r"received uint8 of shape \(4, 4, 3\)"),
+        (lambda: AutoAugment()(np.zeros((1, 4, 4, 2), "uint8"), [1, 2]), "1 or 3"),
+        (
+            lambda: Cutout()(np.zeros((1, 4, 4, 3), "uint8"), 1),
+            "seed of shape \\(2,\\), received int32 of shape \\(\\)",
+        ),
+        (lambda: Cutout()(np.zeros((1, 4, 4, 3), "uint8"), [1.0, 2.0]), "received float32"),
+    ],
+)
+def test_mistakes_are_named(mistake, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        mistake()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_class_without_augment_says_so():
+    with pytest.raises(NotImplementedError, match="ImageAugmentation must implement augment"):
+        ImageAugmentation()(np.zeros((1, 4, 4, 3), "uint8"), [1, 2])
