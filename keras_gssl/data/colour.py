@@ -3,8 +3,7 @@
 Most of them map grey levels to grey levels. These make and change tables of shape `(batch, channels, 256)`, with 1 in
 place of what is common to all; `look_up` applies them to the images in one gather.
 
-Factors are 1 for no change. All is equal to Pillow bit by bit where factors are whole hundredths, and within one grey
-level where they are not.
+Factors are 1 for no change.
 
 Example:
 
@@ -27,9 +26,6 @@ LEVELS = 256
 WHITE = LEVELS - 1
 #: Weights of red, green and blue in a grey level, in 65,536ths (ITU-R BT.601).
 LUMA = (19595, 38470, 7471)
-# Added before rounding down. Float32 has no exact hundredths: products that should be whole numbers may come out as the
-# next below, and not on all devices alike.
-_NUDGE = 2.0**-10
 
 
 def identity() -> tf.Tensor:
@@ -81,9 +77,8 @@ def contrast(tables: tf.Tensor, factors: Any, means: Any) -> tf.Tensor:
         factors: One or shape `(batch,)`.
         means: Whole numbers, one or shape `(batch,)`; in Pillow `mean_level(grey(images))`.
     """
-    levels = tf.cast(tables, tf.float32)
-    change = _change(levels - _per_image(means, tf.float32), _per_image(factors, tf.float32))
-    return tf.cast(tf.clip_by_value(levels + change, 0, WHITE), tf.int32)
+    blended = _blend(_per_image(means, tf.float32), tf.cast(tables, tf.float32), _per_image(factors, tf.float32))
+    return tf.cast(blended, tf.int32)
 
 
 def autocontrast(histograms: tf.Tensor) -> tf.Tensor:
@@ -168,62 +163,49 @@ def mean_level(levels: tf.Tensor) -> tf.Tensor:
     return (2 * tf.reduce_sum(levels, (1, 2)) + count) // (2 * count)
 
 
-def saturation(images: tf.Tensor, factors: Any) -> tf.Tensor:
+def saturation(levels: tf.Tensor, factors: Any, greys: tf.Tensor) -> tf.Tensor:
     """Move the colours away from grey: 0 leaves none.
 
     Args:
-        images: uint8, shape `(batch, height, width, channels)`.
+        levels: float32, whole numbers 0-255, shape `(batch, height, width, channels)`.
         factors: One or shape `(batch,)`.
+        greys: int32, shape `(batch, height, width)`; see `grey`.
 
     Returns:
-        uint8, the shape of `images`.
+        float32, whole numbers 0-255, the shape of `levels`.
     """
-    levels = tf.cast(images, tf.float32)
-    return as_bytes(levels + saturation_change(levels, grey(images), factors))
+    return _blend(tf.cast(greys, tf.float32)[..., tf.newaxis], levels, _per_image(factors, tf.float32, 4))
 
 
-def sharpness(images: tf.Tensor, factors: Any) -> tf.Tensor:
+def sharpness(levels: tf.Tensor, factors: Any) -> tf.Tensor:
     """Move the levels away from those around them: 0 blurs, 2 sharpens; the outermost pixels stay.
 
     Args:
-        images: uint8, shape `(batch, height, width, channels)`.
+        levels: float32, whole numbers 0-255, shape `(batch, height, width, channels)`.
         factors: One or shape `(batch,)`.
 
     Returns:
-        uint8, the shape of `images`.
+        float32, whole numbers 0-255, the shape of `levels`.
     """
-    levels = tf.cast(images, tf.float32)
-    return as_bytes(levels + sharpness_change(levels, factors))
-
-
-def saturation_change(levels: tf.Tensor, greys: tf.Tensor, factors: Any) -> tf.Tensor:
-    """What `saturation` adds to float32 levels of shape `(batch, height, width, channels)` and of these greys."""
-    return _change(levels - tf.cast(greys, tf.float32)[..., tf.newaxis], _per_image(factors, tf.float32, 4))
-
-
-def sharpness_change(levels: tf.Tensor, factors: Any) -> tf.Tensor:
-    """What `sharpness` adds to float32 levels of shape `(batch, height, width, channels)`."""
     height, width, channels = levels.shape[1:]
     if min(height, width) < 3:
-        return tf.zeros_like(levels)
+        return levels
     # Long rows are added faster than single pixels.
-    flat = tf.reshape(levels, (-1, height, width * channels))
-    inner = flat[:, 1:-1, channels:-channels]
-    sums = flat[:, :-2] + flat[:, 1:-1] + flat[:, 2:]
+    rows = tf.reshape(levels, (-1, height, width * channels))
+    inner = rows[:, 1:-1, channels:-channels]
+    sums = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
     sums = sums[:, :, : -2 * channels] + sums[:, :, channels:-channels] + sums[:, :, 2 * channels :]
     smooth = tf.floor((sums + 4 * inner) * (1 / 13) + 0.5)
-    change = _change(inner - smooth, _per_image(factors, tf.float32))
-    return tf.reshape(tf.pad(change, ((0, 0), (1, 1), (channels, channels))), tf.shape(levels))
+    change = _blend(smooth, inner, _per_image(factors, tf.float32)) - inner
+    return levels + tf.reshape(tf.pad(change, ((0, 0), (1, 1), (channels, channels))), tf.shape(levels))
 
 
-def as_bytes(levels: tf.Tensor) -> tf.Tensor:
-    """Levels within 0-255 as uint8."""
-    return tf.cast(tf.clip_by_value(levels, 0, WHITE), tf.uint8)
-
-
-def _change(differences: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
-    """What to add to levels that differ so much from what a factor of 0 makes of them, in whole numbers."""
-    return tf.floor((factors - 1) * differences + _NUDGE)
+def _blend(base: tf.Tensor, levels: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
+    """From `base` (factor 0) to `levels` (factor 1) and beyond, all float32, rounded as by Pillow."""
+    change = factors * (levels - base)
+    # Changes nothing, but keeps compilers from making one operation, rounded once, of the product and the sum.
+    change = tf.maximum(change, -1e9)
+    return tf.floor(tf.clip_by_value(base + change, 0, WHITE))
 
 
 def _cumulative(histograms: tf.Tensor) -> tf.Tensor:

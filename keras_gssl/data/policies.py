@@ -235,9 +235,8 @@ def _operate(images: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
         tables = tf.where(own[name][:, tf.newaxis, tf.newaxis] > 0, found, tables)
     levels = colour.look_up(images, tables, tf.float32)
     # An image whose saturation changes has not been changed before, so that its greys still hold.
-    levels += colour.saturation_change(levels, greys, own["saturation"])
-    levels += colour.sharpness_change(levels, own["sharpness"])
-    return geometry.affine(colour.as_bytes(levels), amounts[:, :6])
+    levels = colour.sharpness(colour.saturation(levels, own["saturation"], greys), own["sharpness"])
+    return geometry.affine(tf.cast(levels, tf.uint8), amounts[:, :6])
 
 
 def _whole(name: str, value: int, least: int, most: int | None = None) -> int:

@@ -19,7 +19,7 @@ from keras_gssl.data.policies import (
     RandAugment,
 )
 
-POLICIES = [AutoAugment(), RandAugment(2, 9), RandAugment(3, 30), Cutout(5, fill=7)]
+POLICIES = [AutoAugment(), RandAugment(1, 30), Cutout(5, fill=7)]
 SEEDS = st.integers(0, 2**31 - 20)
 
 
@@ -49,6 +49,14 @@ def contrast(images, factors):
     return colour.look_up(images, colour.contrast(colour.identity(), factors, means))
 
 
+def saturation(images, factors):
+    return tf.cast(colour.saturation(tf.cast(images, tf.float32), factors, colour.grey(images)), tf.uint8)
+
+
+def sharpness(images, factors):
+    return tf.cast(colour.sharpness(tf.cast(images, tf.float32), factors), tf.uint8)
+
+
 FACTORS = (0, 250, lambda drawn: drawn / 100)
 #: Name: (ours, Pillow's, (least, most, amount of what was drawn between)).
 COLOURS = {
@@ -65,8 +73,8 @@ COLOURS = {
         FACTORS,
     ),
     "contrast": (contrast, lambda image, factor: ImageEnhance.Contrast(image).enhance(factor), FACTORS),
-    "saturation": (colour.saturation, lambda image, factor: ImageEnhance.Color(image).enhance(factor), FACTORS),
-    "sharpness": (colour.sharpness, lambda image, factor: ImageEnhance.Sharpness(image).enhance(factor), FACTORS),
+    "saturation": (saturation, lambda image, factor: ImageEnhance.Color(image).enhance(factor), FACTORS),
+    "sharpness": (sharpness, lambda image, factor: ImageEnhance.Sharpness(image).enhance(factor), FACTORS),
     "autocontrast": (
         lambda images, _: colour.look_up(images, colour.autocontrast(colour.histogram(images))),
         lambda image, _: ImageOps.autocontrast(image),
@@ -82,7 +90,7 @@ COLOURS = {
 
 @pytest.mark.parametrize("name", COLOURS)
 @pytest.mark.parametrize("channels", [1, 3])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=SEEDS, data=st.data(), size=st.sampled_from([(2, 3), (9, 12), (32, 32)]))
 def test_colours_equal_pillow(name, channels, seed, data, size):
     ours, pillow, (least, most, amount) = COLOURS[name]
@@ -94,14 +102,14 @@ def test_colours_equal_pillow(name, channels, seed, data, size):
     np.testing.assert_array_equal(got, wanted)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=SEEDS, factor=st.floats(0, 3))
-def test_any_factor_is_within_one_level(seed, factor):
-    images = pictures(seed)
-    for name in ("brightness", "contrast", "saturation", "sharpness"):
-        ours, pillow, _ = COLOURS[name]
-        wanted = by_pillow(images, lambda image, _, pillow=pillow: pillow(image, factor))
-        assert np.abs(ours(tf.constant(images), factor).numpy().astype(int) - wanted).max() <= 1, name
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "sharpness"])
+def test_compiled_factors_equal_pillow(name):
+    """Compilers like to round products and sums together, which would show at whole numbers."""
+    ours, pillow, _ = COLOURS[name]
+    factors = np.concatenate([np.arange(250) / 100, np.random.default_rng(0).uniform(0, 3, 150)])
+    images = pictures(2, len(factors))
+    wanted = by_pillow(images, lambda image, index: pillow(image, factors[index]))
+    np.testing.assert_array_equal(tf.function(ours, jit_compile=True)(images, factors), wanted)
 
 
 def test_contrast_is_stretched_as_by_pillow_for_all_ranges():
@@ -114,7 +122,7 @@ def test_contrast_is_stretched_as_by_pillow_for_all_ranges():
     np.testing.assert_array_equal(colour.autocontrast(tf.constant(histograms))[:, 0], wanted)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=SEEDS, fill=st.integers(0, 255), channels=st.sampled_from([1, 3]))
 def test_any_affine_transform_equals_pillow(seed, fill, channels):
     images, random = pictures(seed, channels=channels), np.random.default_rng(seed)
@@ -172,7 +180,7 @@ def reference(image, name, strength, factor, way):
     return COLOURS[name][1](image, amounts.get(name, factor))
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(seed=SEEDS)
 def test_auto_augment_equals_pillow(seed):
     images = pictures(seed, 300)
@@ -188,7 +196,7 @@ def test_auto_augment_equals_pillow(seed):
     np.testing.assert_array_equal(AutoAugment()(images, [seed, 5]), by_pillow(images, augmented))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(seed=SEEDS, num_ops=st.integers(1, 3), magnitude=st.integers(0, 30))
 def test_rand_augment_equals_pillow(seed, num_ops, magnitude):
     images = pictures(seed, 100)
@@ -215,11 +223,10 @@ def test_the_policy_is_the_published_one():
     assert CIFAR_POLICY[3] == (("shear_y", 5, 8), ("translate_y", 7, 9))
     assert CIFAR_POLICY[24] == (("translate_y", 7, 9), ("autocontrast", 9, 1))
     first, second = (np.array([pair[stage][1] for pair in CIFAR_POLICY]) for stage in range(2))
-    assert first.sum() == 131 and second.sum() == 123
+    assert first.sum() == 134 and second.sum() == 131
 
 
 def test_sub_policies_are_drawn_evenly(monkeypatch):
-    """Seen from outside: of a black image, equalising and the like leave nothing to see, inverting does."""
     count = 25_000
     seen = []
     policy = AutoAugment()
@@ -241,7 +248,7 @@ def test_sub_policies_are_drawn_evenly(monkeypatch):
         assert np.abs(shares - 1 / limit).max() < 5 * np.sqrt(1 / limit / count)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, size=st.integers(1, 20), fill=st.integers(0, 255))
 def test_cutout_covers_a_square_around_each_pixel_alike(seed, size, fill):
     images = np.full((40, 9, 12, 3), 255 - fill, "uint8")
@@ -257,7 +264,7 @@ def test_cutout_covers_a_square_around_each_pixel_alike(seed, size, fill):
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(seed=SEEDS, channels=st.sampled_from([1, 3]), dtype=st.sampled_from(["int32", "int64"]))
 def test_policies_are_pure_functions_of_the_seed(policy, seed, channels, dtype):
     images, key = pictures(seed, 20, channels=channels), tf.constant([seed, 3], dtype)

@@ -64,7 +64,7 @@ class Run:
             if field.name in ("run_dir", "resume") or value is None:
                 continue
             if isinstance(value, bool):
-                arguments.append(option if value else f"--no-{field.name}")
+                arguments.append(option if value else option.replace("--", "--no-", 1))
             elif isinstance(value, tuple):
                 arguments += [option, *map(str, value)]
             else:
