@@ -40,6 +40,9 @@ from .models.ssp import RotationPrediction as RotationPrediction
 from .models.ssp import rotation_model as rotation_model
 from .models.ssp import transfer_backbone as transfer_backbone
 from .optimizers import SGD as SGD
+from .pretext.controls import ConstantGate as ConstantGate
+from .pretext.controls import RandomGate as RandomGate
+from .pretext.controls import ShuffledGate as ShuffledGate
 from .pretext.draw import TaskDraw as TaskDraw
 from .pretext.gates import FrozenGate as FrozenGate
 from .pretext.gates import Gate as Gate

@@ -37,3 +37,19 @@ def test_mistakes_are_named():
         gssl.SGD(momentum=1.0)
     with pytest.raises(ValueError, match="weight_decay must not be negative"):
         gssl.SGD(weight_decay=-1)
+
+
+def test_nesterov_equals_numpy():
+    weight, velocity, variable = 1.5, 0.0, keras.Variable(1.5)
+    optimizer = gssl.SGD(0.1, momentum=0.9, weight_decay=0.01, nesterov=True)
+    optimizer.build([variable])
+    for gradient in (0.3, -0.2, 0.5):
+        optimizer.apply([np.float32(gradient)], [variable])
+        decayed = gradient + 0.01 * weight
+        velocity = 0.9 * velocity + decayed
+        weight -= 0.1 * (decayed + 0.9 * velocity)
+        np.testing.assert_allclose(float(variable), weight, rtol=1e-6)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert again.nesterov and again.get_config() == optimizer.get_config()
+    with pytest.raises(ValueError, match="momentum above 0"):
+        gssl.SGD(0.1, momentum=0, nesterov=True)

@@ -25,6 +25,7 @@ from keras_gssl.pretext.tasks import PretextTask, check_tasks
 
 CLASS_KEY = "class"
 NUMBER_KEY = "batch_number"  # in place of the tasks' labels, where the training step is to augment the batch
+UNALTERED_KEY = "unaltered_images"  # images before the tasks altered them, for what looks ahead
 PARTNER_KEY = "mixed_image"  # likewise, the images that are to be mixed in
 PARALLEL_CALLS = min(16, os.cpu_count() or 2)
 PREFETCHED_BATCHES = 4

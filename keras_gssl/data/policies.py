@@ -228,15 +228,16 @@ def _table(settings: Sequence[tuple[str, float, float]], shape: Any, signed_fact
 def _operate(images: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
     """Change every image by its own amounts, float64, shape `(batch, 14)`; see `_table`."""
     own = dict(zip(_AMOUNTS, tf.unstack(tf.cast(amounts[:, 6:], tf.float32), axis=1), strict=True))
-    greys, histograms = colour.grey(images), colour.histogram(images)
+    # In this order compiled code calculates no level more than once. No image has two changes that would meet.
+    greys = colour.grey(images)
+    levels = colour.sharpness(tf.cast(images, tf.float32), own["sharpness"])
+    images = tf.cast(colour.saturation(levels, own["saturation"], greys), tf.uint8)
     tables = colour.posterize(colour.solarize(colour.identity(), own["threshold"]), own["bits"])
     tables = colour.brightness(colour.contrast(tables, own["contrast"], colour.mean_level(greys)), own["brightness"])
+    histograms = colour.histogram(images)
     for name, found in (("autocontrast", colour.autocontrast(histograms)), ("equalize", colour.equalize(histograms))):
         tables = tf.where(own[name][:, tf.newaxis, tf.newaxis] > 0, found, tables)
-    levels = colour.look_up(images, tables, tf.float32)
-    # An image whose saturation changes has not been changed before, so that its greys still hold.
-    levels = colour.sharpness(colour.saturation(levels, own["saturation"], greys), own["sharpness"])
-    return geometry.affine(tf.cast(levels, tf.uint8), amounts[:, :6])
+    return geometry.affine(colour.look_up(images, tables), amounts[:, :6])
 
 
 def _whole(name: str, value: int, least: int, most: int | None = None) -> int:

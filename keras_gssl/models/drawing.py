@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from keras_gssl.backend import ops, tf
-from keras_gssl.data.pipeline import CLASS_KEY, TASKS, draw_seed
+from keras_gssl.data.pipeline import CLASS_KEY, TASKS, UNALTERED_KEY, draw_seed
 from keras_gssl.losses import class_indices
 from keras_gssl.models.inputs import step_counter
 
-#: Among the labels of a batch that was altered here, its images before that.
-UNALTERED_KEY = "unaltered_images"
 _STEERING = 60  # first word of the seed; the tasks' own draws use smaller and larger numbers
 
 
@@ -27,11 +25,12 @@ class DrawsTasks:
         if not self.tasks:
             return images, labels
         given = [task.name for task in self.tasks if task.name in labels]
-        if self.draws_here:
+        if self.draws_here and UNALTERED_KEY not in labels:
             if given:
                 raise ValueError(
                     f"Steering and the look-ahead gate draw the tasks in the training step, but the training data has "
-                    f"labels for {given} already: train on data.train() without tasks, or on images and class labels."
+                    f"labels for {given} already: train on data.train() without tasks, or on images and class labels; or "
+                    f"give the images as they were before, as {UNALTERED_KEY!r} among the labels."
                 )
             return self._drawn(images, labels)
         if from_data:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_gssl.backend import keras, ops, tf
-from keras_gssl.data.pipeline import CLASS_KEY
+from keras_gssl.data.pipeline import CLASS_KEY, UNALTERED_KEY
 from keras_gssl.devices import sum_over_replicas
 from keras_gssl.losses import class_indices
-from keras_gssl.models.drawing import UNALTERED_KEY
 from keras_gssl.models.inputs import step_counter
 
 

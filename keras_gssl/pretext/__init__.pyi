@@ -1,10 +1,14 @@
 from . import catalogue as catalogue
+from . import controls as controls
 from . import draw as draw
 from . import gates as gates
 from . import look_ahead as look_ahead
 from . import quadrants as quadrants
 from . import steering as steering
 from . import tasks as tasks
+from .controls import ConstantGate as ConstantGate
+from .controls import RandomGate as RandomGate
+from .controls import ShuffledGate as ShuffledGate
 from .draw import TaskDraw as TaskDraw
 from .gates import FrozenGate as FrozenGate
 from .gates import Gate as Gate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keras_gssl.pretext.controls import ConstantGate, RandomGate, ShuffledGate
 from keras_gssl.pretext.gates import FrozenGate, Gate, LearnedGate, NoGate, RewardedGate
 from keras_gssl.pretext.look_ahead import LookAheadGate
 
@@ -11,6 +12,9 @@ GATES: dict[str, type[Gate]] = {
     "rewarded": RewardedGate,
     "none": NoGate,
     "look-ahead": LookAheadGate,
+    "uniform": ConstantGate,
+    "random": RandomGate,
+    "shuffled": ShuffledGate,
 }
 
 

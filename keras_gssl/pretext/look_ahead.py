@@ -79,8 +79,9 @@ class LookAheadGate(LearnedGate):
         """
         count = ops.maximum(ops.sum(applied), 1.0)
         self.looks.assign_add(1.0)
-        # An average over all looks at first, then over about the last 50.
-        rate = ops.maximum(1.0 / ops.convert_to_tensor(self.looks), 0.02)
+        # An average in which later looks count more, as heads that have learned little pull at random; over about the
+        # last 50 in the long run.
+        rate = ops.maximum(4.0 / (3.0 + ops.convert_to_tensor(self.looks)), 0.02)
         self.mean_square.assign(self.mean_square * (1 - rate) + rate * ops.sum(applied * ops.square(rewards)) / count)
         unit = ops.sqrt(ops.maximum(ops.convert_to_tensor(self.mean_square), 1e-30))
         wanted = ops.clip(rewards / unit, -_LARGEST, _LARGEST) / self.temperature

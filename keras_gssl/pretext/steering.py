@@ -57,6 +57,8 @@ class LookAheadSteering(Steering):
         temperature: How strongly a worth is preferred to a smaller one.
         memory: Share of what is known that stays from look to look.
         prior: So many images of all classes stand beside a class's own.
+        explore: Share of the images that get a task, or none, without regard to what is known: what is never drawn
+            would never be found to have become bearable.
 
     Reference:
         Ours; per class as in "CUDA" (ICLR 2023).
@@ -71,15 +73,16 @@ class LookAheadSteering(Steering):
         temperature: float = 0.1,
         memory: float = 0.99,
         prior: float = 50.0,
+        explore: float = 0.05,
         **kwargs: Any,
     ):
         super().__init__(num_classes, num_tasks, **kwargs)
-        if not temperature > 0 or not 0 < memory <= 1 or prior < 0:
+        if not temperature > 0 or not 0 < memory <= 1 or prior < 0 or not 0 <= explore <= 1:
             raise ValueError(
-                f"temperature must be above 0, memory above 0 and at most 1, prior not negative; received "
-                f"{temperature}, {memory} and {prior}."
+                f"temperature must be above 0, memory above 0 and at most 1, prior not negative, explore between 0 and "
+                f"1; received {temperature}, {memory}, {prior} and {explore}."
             )
-        self.temperature, self.memory, self.prior = temperature, memory, prior
+        self.temperature, self.memory, self.prior, self.explore = temperature, memory, prior, explore
 
     def build(self, input_shape: Any = None) -> None:
         shape = (self.num_classes, self.num_tasks + 1)
@@ -114,8 +117,9 @@ class LookAheadSteering(Steering):
         return (gained + self.prior * common) / (counts + self.prior + 1e-6)
 
     def chances(self, classes: Any, seed: Any = None) -> Any:
-        by_class = ops.softmax(self.worth() / self.temperature, axis=1)[:, :-1]
-        return ops.take(by_class, classes, axis=0)
+        preferred = ops.softmax(self.worth() / self.temperature, axis=1)
+        by_class = (1 - self.explore) * preferred + self.explore / (self.num_tasks + 1)
+        return ops.take(by_class[:, :-1], classes, axis=0)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -123,6 +127,7 @@ class LookAheadSteering(Steering):
             "temperature": self.temperature,
             "memory": self.memory,
             "prior": self.prior,
+            "explore": self.explore,
         }
 
 

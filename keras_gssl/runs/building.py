@@ -21,6 +21,7 @@ from keras_gssl.models.level_update import LevelUpdate
 from keras_gssl.models.sla_sd import SLASDModel
 from keras_gssl.models.supervised import HEADS, SupervisedModel
 from keras_gssl.optimizers import SGD
+from keras_gssl.pretext.controls import ConstantGate
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.steering import STEERING
 from keras_gssl.randomness import seeded
@@ -47,7 +48,7 @@ def _build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel
             data.num_classes,
             settings.make_tasks(),
             "auto" if settings.gradient_ratio else settings.ssl_ratio,
-            settings.gating,
+            ConstantGate(weights=settings.gate_weights) if settings.gate_weights else settings.gating,
             heads,
             settings.seed,
             task_heads=settings.task_heads,

@@ -61,6 +61,7 @@ class TrainingSettings:
     gating: str = setting("frozen", "how the pretext losses are weighed", tuple(GATES))
     ssl_ratio: float = setting(0.1, "weight of the pretext losses; 0 keeps the transforms as augmentation alone")
     flip_axis: str = setting("rows", "which axis the flip task reverses", ("rows", "columns"))
+    gate_weights: tuple[float, ...] = setting((), "weights of the tasks, in their order, in place of a gate")
     gradient_ratio: float = setting(
         0.0, "hold the pretext gradient at so many times the class gradient, in place of a fixed ssl_ratio; 0 does not"
     )
@@ -147,6 +148,11 @@ class TrainingSettings:
             raise ValueError(f"tasks must differ from each other, received {' '.join(self.tasks)}")
         if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
             raise ValueError(f"drop_epochs must rise, received {' '.join(map(str, self.drop_epochs))}")
+        if self.gate_weights and (len(self.gate_weights) != len(self.tasks) or min(self.gate_weights) < 0):
+            raise ValueError(
+                f"gate_weights must be one for each of the tasks {' '.join(self.tasks)}, none negative; received "
+                f"{' '.join(map(str, self.gate_weights))}"
+            )
         if self.label_augmentation != "none" and self.tasks:
             raise ValueError(
                 f"label_augmentation {self.label_augmentation} takes no pretext tasks, "
