@@ -86,6 +86,8 @@ def planted_model(seed: int, gating: Any = "look-ahead", ratio: float = 0.05, us
     # step down its loss takes the class away. The useless one learns by itself.
     if useless_from_nothing:
         model.pretext_heads[1].set_weights([np.zeros_like(each) for each in model.pretext_heads[1].get_weights()])
+    for index in (0, 2):
+        model.pretext_heads[index].trainable = False
     model.pretext_heads[0] = Echo(model.class_head, 1.0)
     model.pretext_heads[2] = Echo(model.class_head, -1.0)
     model.compile(optimizer=gssl.SGD(0.002, momentum=0.9), loss=gssl.LogitAdjustedLoss([1, 1, 1, 1], scale=30.0))
@@ -118,7 +120,6 @@ def signs(probes: int, seeds: Sequence[int] = range(20)) -> list[dict[str, Any]]
     The step is one of plain gradient descent on the class loss and a tenth of the task's; the change is that of the
     class-balanced loss of held-out images between the step with and the step without the task.
     """
-    import keras
     import tensorflow as tf
 
     found: list[dict[str, Any]] = []
@@ -131,51 +132,49 @@ def signs(probes: int, seeds: Sequence[int] = range(20)) -> list[dict[str, Any]]
         dataset = tf.data.Dataset.from_tensor_slices((images, labels)).repeat().shuffle(4096, seed=seed).batch(128)
         train_step = tf.function(model.train_step)
         batches, per_task = iter(dataset), -(-probes // len(seeds)) // len(TASKS) + 1
-        weights = model.backbone.trainable_variables
-
-        def class_loss(pixels: Any, classes: Any, weight: Any = 1.0, model: Any = model) -> Any:
-            logits = model.logit_scale * model.class_head(model.features(pixels, training=False))
-            losses = keras.ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
-            return tf.reduce_mean(weight * losses)
 
         for step in range(per_task):
             for _ in range(2):
                 train_step(next(batches))
             batch, told = next(batches)
-            model.look_ahead.learn(
-                weights, lambda: model.logit_scale * model.class_head(model.features(batch, False)), told["class"]
-            )
-            (rewards,), _ = model.look_ahead.along(
-                weights, lambda: (model.judged(model.seen(batch, False)[2], told).losses,)
-            )
-            with tf.GradientTape(persistent=True) as tape:
-                losses = model.judged(model.seen(batch, False)[2], told).losses
-                means = [tf.reduce_mean(losses[:, index]) for index in range(len(TASKS))]
-                whole = class_loss(batch, told["class"])
-            before = [tf.identity(weight) for weight in weights]
-            for index, name in enumerate(TASKS):
-                after = []
-                for share in (0.0, 0.1):
-                    total = [
-                        a + share * (0.0 if b is None else b)
-                        for a, b in zip(
-                            tape.gradient(whole, weights), tape.gradient(means[index], weights), strict=True
-                        )
-                    ]
-                    for weight, start, gradient in zip(weights, before, total, strict=True):
-                        weight.assign(start - STEP * gradient)
-                    after.append(float(class_loss(held_out, held_labels["class"], balance)))
-                    for weight, start in zip(weights, before, strict=True):
-                        weight.assign(start)
-                found.append(
-                    {
-                        "seed": seed,
-                        "step": step,
-                        "task": name,
-                        "reward": float(tf.reduce_mean(rewards[:, index])),
-                        "gain": after[0] - after[1],
-                    }
-                )
+            for name, reward, gain in probe(model, batch, told, (held_out, held_labels["class"], balance)):
+                found.append({"seed": seed, "step": step, "task": name, "reward": reward, "gain": gain})
+    return found
+
+
+def probe(model: Any, batch: Any, told: Any, held_out: Any) -> list[tuple[str, float, float]]:
+    """For each task its name, its reward on this batch, and what a step with it gains on held-out images."""
+    import keras
+    import tensorflow as tf
+
+    weights = model.backbone.trainable_variables
+
+    def logits(pixels: Any) -> Any:
+        return model.logit_scale * model.class_head(model.features(pixels, training=False))
+
+    def class_loss(pixels: Any, classes: Any, weight: Any = 1.0) -> Any:
+        losses = keras.ops.sparse_categorical_crossentropy(classes, logits(pixels), from_logits=True)
+        return tf.reduce_mean(weight * losses)
+
+    def task_losses() -> Any:
+        return model.judged(model.seen(batch, False)[2], told).losses
+
+    model.look_ahead.learn(weights, lambda: logits(batch), told["class"])
+    (rewards,), _ = model.look_ahead.along(weights, lambda: (task_losses(),))
+    with tf.GradientTape(persistent=True) as tape:
+        means = tf.unstack(tf.reduce_mean(task_losses(), axis=0))
+        whole = class_loss(batch, told["class"])
+    of_class, before = tape.gradient(whole, weights), [tf.identity(weight) for weight in weights]
+    found = []
+    for index, name in enumerate(TASKS):
+        of_task, after = tape.gradient(means[index], weights), []
+        for share in (0.0, 0.1):
+            for weight, start, one, two in zip(weights, before, of_class, of_task, strict=True):
+                weight.assign(start - STEP * (one + share * (0.0 if two is None else two)))
+            after.append(float(class_loss(*held_out)))
+        for weight, start in zip(weights, before, strict=True):
+            weight.assign(start)
+        found.append((name, float(tf.reduce_mean(rewards[:, index])), after[0] - after[1]))
     return found
 
 

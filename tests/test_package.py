@@ -53,8 +53,8 @@ def test_random_state_and_matplotlib_of_the_caller_are_left_alone(tmp_path):
     from keras_gssl.export.deployable import Deployable
     from keras_gssl.report.charts import curves, svg
     from keras_gssl.report.explanations import heat_maps
-    from keras_gssl.runs.settings import TrainingSettings
     from keras_gssl.runs.building import build_model
+    from keras_gssl.runs.settings import TrainingSettings
 
     data = gssl.data.digits_lt()
     keras.utils.set_random_seed(7)
@@ -68,7 +68,7 @@ def test_random_state_and_matplotlib_of_the_caller_are_left_alone(tmp_path):
 
 
 def build_again(data):
-    from keras_gssl.runs.settings import TrainingSettings
     from keras_gssl.runs.building import build_model
+    from keras_gssl.runs.settings import TrainingSettings
 
     return build_model(TrainingSettings(backbone="resnet8"), data).get_weights()

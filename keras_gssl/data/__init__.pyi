@@ -1,6 +1,7 @@
 from . import long_tail as long_tail
 from . import pictures as pictures
 from .any_dataset import with_pretext as with_pretext
+from .evaluation_set import EvaluationSet as EvaluationSet
 from .image_data import ImageData as ImageData
 from .image_data import from_arrays as from_arrays
 from .imagenet import tiny_imagenet as tiny_imagenet
@@ -16,7 +17,6 @@ from .pictures.files import ImageFiles as ImageFiles
 from .pictures.folder import image_folder as image_folder
 from .pictures.listing import Listing as Listing
 from .pictures.listing import list_pictures as list_pictures
-from .pipeline import EvaluationSet as EvaluationSet
 from .pipeline import TrainingSet as TrainingSet
 from .policies import AutoAugment as AutoAugment
 from .policies import Cutout as Cutout

@@ -58,8 +58,8 @@ class Distillation(keras.layers.Layer):
         for teacher in self.teachers:
             if teacher.output_shape[-1] != logits.shape[-1]:
                 raise ValueError(
-                    f"A teacher tells {teacher.output_shape[-1]} classes apart, the model {logits.shape[-1]}: both need "
-                    f"the same classes in the same order."
+                    f"A teacher tells {teacher.output_shape[-1]} classes apart, the model {logits.shape[-1]}: both "
+                    f"need the same classes in the same order."
                 )
         told = [
             ops.softmax(ops.cast(teacher(images, training=False), "float32") / temperature) for teacher in self.teachers

@@ -29,8 +29,8 @@ class DrawsTasks:
             if given:
                 raise ValueError(
                     f"Steering and the look-ahead gate draw the tasks in the training step, but the training data has "
-                    f"labels for {given} already: train on data.train() without tasks, or on images and class labels; or "
-                    f"give the images as they were before, as {UNALTERED_KEY!r} among the labels."
+                    f"labels for {given} already: train on data.train() without tasks, or on images and class labels; "
+                    f"or give the images as they were before, as {UNALTERED_KEY!r} among the labels."
                 )
             return self._drawn(images, labels)
         if from_data:

@@ -132,10 +132,7 @@ class GatedSSLModel(DrawsTasks, LooksAhead, SupervisedModel):
         self.alignments = [
             keras.metrics.Mean(name=f"{report}_{task.name}") for report in self.gate.reports for task in self.tasks
         ]
-        lengths = None
-        if ssl_ratio == "auto":
-            lengths = self.add_weight(shape=(2,), initializer="zeros", trainable=False, name="lengths", dtype="float32")
-        self.balance = GradientBalance([task.name for task in self.tasks], ssl_ratio, gradient_ratio, lengths)
+        self.balance = GradientBalance([task.name for task in self.tasks], ssl_ratio, gradient_ratio)
         self.draws_here = bool(self.tasks) and (self.steering is not None or self.gate.looks_ahead)
         wanted = self.gate if self.gate.looks_ahead else LookAheadGate()
         self.look_ahead = (

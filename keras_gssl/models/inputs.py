@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.normalisation import complaint_of_pixels
-from keras_gssl.data.pipeline import CLASS_KEY, EvaluationSet, TrainingSet, weights_by_class
+from keras_gssl.data.pipeline import CLASS_KEY, TrainingSet, weights_by_class
 from keras_gssl.devices import check_shares
 from keras_gssl.losses import class_indices
 

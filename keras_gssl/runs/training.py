@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_gssl.backend import keras
+from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.image_data import ImageData
-from keras_gssl.data.pipeline import EvaluationSet, TrainingSet
+from keras_gssl.data.pipeline import TrainingSet
 from keras_gssl.devices import check_shares, strategy_for
 from keras_gssl.files import write_json
 from keras_gssl.models.ssp import RotationPrediction, rotation_model, transfer_backbone

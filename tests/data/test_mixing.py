@@ -101,9 +101,7 @@ def test_the_class_loss_of_mixed_images_equals_numpy(small_data, make_model, los
     labels = {"class": tf.constant(one), "mixed_class": tf.constant(two), "own_share": tf.constant(shares)}
     found = model.weighted_class_loss(np.zeros((6, 1)), labels, tf.constant(outputs), None)
     weights = np.concatenate([shares, 1 - shares]) * np.array([0.5, 1.0, 1.5])[np.concatenate([one, two])]
-    each = keras.ops.convert_to_numpy(
-        losses[loss].call(np.concatenate([one, two]), np.concatenate([outputs, outputs]))
-    )
+    each = keras.ops.convert_to_numpy(losses[loss].call(np.concatenate([one, two]), np.concatenate([outputs, outputs])))
     assert float(found) == pytest.approx((weights * each).sum() / _total(loss, weights, one, two), rel=1e-4)
 
 

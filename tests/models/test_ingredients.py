@@ -8,6 +8,28 @@ import tensorflow as tf
 import keras_gssl as gssl
 
 
+@pytest.fixture
+def make_model(small_data):
+    """A network of a few layers with a batch norm."""
+
+    def make(compile_args=None, **arguments):
+        layers = [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(8, 3, strides=2),
+            gssl.FusedBatchNormalization(),
+            keras.layers.ReLU(),
+            keras.layers.GlobalAveragePooling2D(),
+        ]
+        model = gssl.GatedSSLModel(keras.Sequential(layers), 3, **arguments)
+        loss = gssl.LDAMLoss(small_data.class_counts)
+        model.compile(
+            **{"optimizer": gssl.SGD(0.05, 0.9), "loss": loss, "metrics": ["accuracy"], **(compile_args or {})}
+        )
+        return model
+
+    return make
+
+
 def weights_of(model):
     return [*model.backbone.get_weights(), *model.class_head.get_weights()]
 

@@ -63,11 +63,31 @@ def test_a_scaled_cosine_head_learns_its_scale():
     features = np.random.default_rng(0).normal(size=(3, 8)).astype("float32")
     out = head(features).numpy()
     kernel = head.kernel.numpy()
-    wanted = 10 * (features / np.linalg.norm(features, axis=1, keepdims=True)) @ (kernel / np.linalg.norm(kernel, axis=0))
+    wanted = (
+        10 * (features / np.linalg.norm(features, axis=1, keepdims=True)) @ (kernel / np.linalg.norm(kernel, axis=0))
+    )
     np.testing.assert_allclose(out, wanted, rtol=1e-4, atol=1e-5)
     assert len(head.trainable_variables) == 2
     again = gssl.ScaledCosineHead.from_config(head.get_config())
     assert again.initial_scale == 10 and again.units == 4
+
+
+@pytest.fixture
+def make_model(small_data):
+    """A network of a few layers, one of them on a path beside the others."""
+
+    def make(**arguments):
+        image = keras.Input((16, 16, 3))
+        x = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="map_1")(image)
+        left = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="left")(x)
+        x = keras.layers.Add(name="map_2")([left, x])
+        x = keras.layers.Conv2D(12, 3, activation="relu", name="map_3")(x)
+        backbone = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+        model = gssl.GatedSSLModel(backbone, 3, **arguments)
+        model.compile(gssl.SGD(0.05, 0.9), gssl.LDAMLoss(small_data.class_counts), metrics=["accuracy"])
+        return model
+
+    return make
 
 
 VARIANTS = {
@@ -75,7 +95,7 @@ VARIANTS = {
     "scaled cosines": {"task_heads": "scaled-cosine"},
     "joint labels": {"task_heads": "dense", "joint_labels": True},
     "last map": {"task_map": "last", "task_heads": "dense"},
-    "earlier map": {"task_map": "stage2_block1_relu2", "task_heads": "dense", "gating": "rewarded"},
+    "earlier map": {"task_map": "map_2", "task_heads": "dense", "gating": "rewarded"},
     "one task per image": {"draw": gssl.TaskDraw("one", 0.5), "gating": "rewarded"},
     "automatic ratio": {"ssl_ratio": "auto", "gradient_ratio": 0.3, "task_heads": "dense"},
 }
@@ -107,7 +127,9 @@ def test_the_ratio_of_the_gradients_equals_numpy(small_data, make_model, tasks):
         tape.watch(features)
         class_loss = model.weighted_class_loss(images, labels, model.class_head(features), None)
         losses = [
-            tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels[t.name], head(features), from_logits=True))
+            tf.reduce_mean(
+                keras.losses.sparse_categorical_crossentropy(labels[t.name], head(features), from_logits=True)
+            )
             for t, head in zip(tasks, model.pretext_heads, strict=True)
         ]
     of_class = np.linalg.norm(tape.gradient(class_loss, features))
@@ -129,8 +151,8 @@ def test_cosine_heads_without_scale_pull_far_less_than_the_class_loss(small_data
 
 def test_an_automatic_ratio_holds(small_data, make_model, tasks):
     model = make_model(tasks=tasks[:1], ssl_ratio="auto", gradient_ratio=0.25, gating="none", task_heads="dense")
-    history = model.fit(small_data.train(10, tasks[:1]), epochs=8, verbose=0).history
-    assert np.mean(history["ratio_lorot"][2:]) == pytest.approx(0.25, rel=0.35)
+    history = model.fit(small_data.train(25, tasks[:1]), epochs=2, verbose=0).history
+    np.testing.assert_allclose(history["ratio_lorot"], 0.25, rtol=1e-4)
     assert len(set(history["ssl_ratio"])) > 1
 
 
@@ -139,7 +161,7 @@ def test_an_automatic_ratio_holds(small_data, make_model, tasks):
     [
         ({"task_heads": "cosines"}, "task_heads must be one of"),
         ({"task_map": "stage9"}, "task_map must be 'last' or a layer"),
-        ({"task_map": "stage2_block1_conv1"}, "cannot be cut"),
+        ({"task_map": "left"}, "cannot be cut"),
         ({"ssl_ratio": "some"}, "ssl_ratio must be 'auto' or a number"),
         ({"steering": "up"}, "steering must be one of"),
         ({"steering": "levels", "draw": gssl.TaskDraw("one")}, "needs TaskDraw"),
