@@ -29,6 +29,7 @@ $(VENV)/.installed: setup.py
 # The README's results, from the files in recipes/results.
 tables: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/table1.toml --report --readme README.md
+	$(BIN)/python -m keras_gssl.recipes.tables recipes/fast.toml --report --readme README.md
 
 # Training, evaluation and input pipeline beside the same method in PyTorch; leave the machine alone meanwhile.
 benchmark: $(VENV)/.installed

@@ -23,7 +23,13 @@ from benchmarks.report import write_into
 from benchmarks.variants import FIRST_STEP, GROUPS, STEPS, VARIANTS
 
 RESULTS = Path(__file__).parent / "results"
-TORCH_ON_CPU = ("torch_float32", "torch_float32_channels_last", "torch_bfloat16_channels_last")
+TORCH_ON_CPU = (
+    "torch_float32",
+    "torch_float32_channels_last",
+    "torch_bfloat16_channels_last",
+    "torch_float32_compiled",
+    "torch_bfloat16_compiled",
+)
 #: Name in the results: (numerator, denominator), both in images per second; a tuple stands for the fastest of several.
 RATIOS: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "train_float32_vs_torch_float32": ("train_float32", "torch_float32"),
@@ -31,6 +37,7 @@ RATIOS: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "train_bfloat16_vs_torch_best": ("train_bfloat16", TORCH_ON_CPU),
     "fused_vs_stock_norm": ("train_float32", "train_float32_stock_norm"),
     "gated_vs_plain_step_time": ("train_float32_plain_ldam", "train_float32"),
+    "look_ahead_vs_plain_step_time": ("train_float32_plain_ldam", "train_float32_look_ahead"),
     "fit_vs_bare_steps_time": ("bare_steps_float32", "train_float32"),
     "pipeline_vs_training": ("pipeline", ("train_float32", "train_bfloat16")),
     "evaluate_vs_torch": ("evaluate_float32", "torch_evaluate_float32"),

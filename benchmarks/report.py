@@ -16,6 +16,7 @@ MEANINGS = {
     "train_bfloat16_vs_torch_best": ("training, ours in bfloat16 over PyTorch's own best setting", "at least 1.0"),
     "fused_vs_stock_norm": ("training, fused over Keras' own batch norm", ""),
     "gated_vs_plain_step_time": ("time of training with three tasks and gate over plain LDAM", "at most 1.05"),
+    "look_ahead_vs_plain_step_time": ("time of training with the look-ahead gate over plain LDAM", "at most 1.10"),
     "fit_vs_bare_steps_time": ("time of an epoch in `fit` over its steps run bare", "at most 1.05"),
     "pipeline_vs_training": ("input pipeline alone over what training consumes", "at least 30"),
     "evaluate_vs_torch": ("evaluation of 10,000 images, ours over PyTorch", "at least 1.0"),

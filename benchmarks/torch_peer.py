@@ -107,30 +107,40 @@ class Trainer:
         device: `"cpu"` or `"cuda"`.
         bfloat16: Automatic mixed precision in bfloat16.
         channels_last: Memory format of network and images.
+        compiled: Whether the network goes through `torch.compile`.
     """
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray, device: str, bfloat16: bool, channels_last: bool, batch: int = 128
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        device: str,
+        bfloat16: bool,
+        channels_last: bool,
+        batch: int = 128,
+        compiled: bool = False,
     ):
         self.device, self.bfloat16, self.batch = device, bfloat16, batch
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device)
         self.labels = torch.from_numpy(labels).to(device)
         self.network = Network().to(device).to(memory_format=self.format)
+        self.features = torch.compile(self.network.features) if compiled else self.network.features
         trained = [weight for name, weight in self.network.named_parameters() if not name.startswith("gate")]
         self.optimizer = torch.optim.SGD(trained, 0.1, momentum=0.9, weight_decay=2e-4)
         counts = torch.bincount(self.labels, minlength=10).float()
         margins = counts.clamp(min=1) ** -0.25
         self.margins = 0.5 * margins / margins.max()
+        self.class_weights = torch.ones(10, device=device)
 
     def step(self, indices: torch.Tensor) -> torch.Tensor:
         images, pretext_labels = alter_quadrants(augment(self.images[indices]))
         labels = self.labels[indices]
         with torch.autocast(self.device, torch.bfloat16, enabled=self.bfloat16):
-            features = self.network.features(images.contiguous(memory_format=self.format))
+            features = self.features(images.contiguous(memory_format=self.format))
         cosines, *pretext = (head(features) for head in self.network.heads)
         shifted = cosines - functional.one_hot(labels, 10) * self.margins
-        loss = functional.cross_entropy(SCALE * shifted, labels)
+        loss = functional.cross_entropy(SCALE * shifted, labels, self.class_weights)
         losses = torch.stack([functional.cross_entropy(o, t) for o, t in zip(pretext, pretext_labels, strict=True)])
         with torch.no_grad():
             gate = torch.softmax(self.network.gate(features).mean(0), 0)

@@ -33,7 +33,7 @@ def make_data(count: int = COUNT, side: int = 32) -> Any:
     return gssl.data.from_arrays(*pixels(count, side), *test)
 
 
-def make_model(data: Any, precision: str, tasks: Any, stock_norm: bool = False) -> Any:
+def make_model(data: Any, precision: str, tasks: Any, stock_norm: bool = False, look_ahead: bool = False) -> Any:
     import keras
 
     import keras_gssl as gssl
@@ -42,7 +42,10 @@ def make_model(data: Any, precision: str, tasks: Any, stock_norm: bool = False) 
     keras.config.set_dtype_policy(precision)
     if stock_norm:
         backbones.FusedBatchNormalization = keras.layers.BatchNormalization
-    model = gssl.GatedSSLModel(gssl.backbones.resnet32(data.image_shape), 10, tasks)
+    extra: dict[str, Any] = {}
+    if look_ahead:
+        extra = {"gating": "look-ahead", "task_heads": "dense", "draw": gssl.TaskDraw("one", share=0.5)}
+    model = gssl.GatedSSLModel(gssl.backbones.resnet32(data.image_shape), 10, tasks, **extra)
     optimizer = gssl.SGD(0.1, momentum=0.9, weight_decay=2e-4)
     model.compile(optimizer=optimizer, loss=gssl.LDAMLoss(data.class_counts), metrics=["accuracy"])
     return model
@@ -54,11 +57,11 @@ def make_tasks() -> Any:
     return [gssl.Flip(), gssl.LoRotE(), gssl.ShuffleChannels()]
 
 
-def fit(precision: str = "float32", gated: bool = True, stock_norm: bool = False) -> Round:
+def fit(precision: str = "float32", gated: bool = True, stock_norm: bool = False, look_ahead: bool = False) -> Round:
     """An epoch in `fit`, uint8 images in memory to updated weights."""
     data, tasks = make_data(), make_tasks() if gated else []
-    model = make_model(data, precision, tasks, stock_norm)
-    batches = data.train(BATCH, tasks, seed=0)
+    model = make_model(data, precision, tasks, stock_norm, look_ahead)
+    batches = data.train(BATCH, () if look_ahead else tasks, seed=0)
     import keras  # after keras_gssl, which imports TensorFlow quietly
 
     seconds: list[float] = []
@@ -121,14 +124,16 @@ def evaluate(precision: str = "float32") -> Round:
     return one_round
 
 
-def torch_peer(bfloat16: bool = False, channels_last: bool = False, evaluating: bool = False) -> Round:
+def torch_peer(
+    bfloat16: bool = False, channels_last: bool = False, evaluating: bool = False, compiled: bool = False
+) -> Round:
     """An epoch, or an evaluation of 10,000 images, of the PyTorch peer."""
     import torch
 
     from benchmarks.torch_peer import Trainer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    trainer = Trainer(*pixels(COUNT), device, bfloat16, channels_last, BATCH)
+    trainer = Trainer(*pixels(COUNT), device, bfloat16, channels_last, BATCH, compiled)
     test = pixels(TEST_COUNT)
 
     def one_round() -> float:
@@ -149,10 +154,13 @@ TRAINING: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
     "train_float32_stock_norm": (fit, {"stock_norm": True}, COUNT),
     "train_float32_plain_ldam": (fit, {"gated": False}, COUNT),
     "train_bfloat16_plain_ldam": (fit, {"precision": "mixed_bfloat16", "gated": False}, COUNT),
+    "train_float32_look_ahead": (fit, {"look_ahead": True}, COUNT),
     "bare_steps_float32": (bare_steps, {}, COUNT),
     "torch_float32": (torch_peer, {}, COUNT),
     "torch_float32_channels_last": (torch_peer, {"channels_last": True}, COUNT),
     "torch_bfloat16_channels_last": (torch_peer, {"bfloat16": True, "channels_last": True}, COUNT),
+    "torch_float32_compiled": (torch_peer, {"channels_last": True, "compiled": True}, COUNT),
+    "torch_bfloat16_compiled": (torch_peer, {"bfloat16": True, "channels_last": True, "compiled": True}, COUNT),
     "pipeline": (pipeline, {}, COUNT),
     "evaluate_float32": (evaluate, {}, TEST_COUNT),
     "torch_evaluate_float32": (torch_peer, {"evaluating": True}, TEST_COUNT),

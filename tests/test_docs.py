@@ -51,6 +51,13 @@ def test_readme_script_runs_as_printed(tmp_path):
     assert (tmp_path / "classifier.onnx").exists()
 
 
+def test_the_page_on_recipes_runs_as_printed(tmp_path):
+    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/recipes.md").read_text(), re.DOTALL)
+    (tmp_path / "page.py").write_text(script)
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_page_on_tasks_runs_as_printed(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/write_a_task.md").read_text(), re.DOTALL)
     (tmp_path / "page.py").write_text("\n".join(blocks))

@@ -45,7 +45,7 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
         ),
         method=settings.method,
         settings=settings.to_json(),
-        full_length=len(rows) >= settings.full_epochs and not settings.quick,
+        full_length=len(rows) >= settings.planned_epochs and not settings.quick,
         milestones={"learning_rate_drops": list(drops), "reweighting": reweight_epoch},
         data={"name": data.name, "class_counts": data.class_counts, "subset_sha256": data.subset_hash},
         wall_time_seconds=round(sum(float(row["seconds"]) for row in (*rows, *pretraining)), 1),

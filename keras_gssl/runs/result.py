@@ -48,7 +48,7 @@ class RunResult:
         last_epoch, best_epoch: How good the classifier is then; the best epoch is chosen on the test set.
         method: Name of what the settings do.
         settings: Every setting.
-        full_length: Whether the run was as long as the paper's.
+        full_length: Whether the run was as long as its recipe says, the paper's or another.
         milestones: Epochs of the learning rate's drops and of the start of re-weighting.
         data: Name, class counts and hash of the training images.
         wall_time_seconds: Of all epochs, evaluation included.

@@ -15,7 +15,7 @@ from keras_gssl.pretext.draw import PLACEMENTS
 from keras_gssl.pretext.steering import STEERING
 from keras_gssl.pretext.tasks import TASKS, PretextTask, make_tasks
 from keras_gssl.runs.precision import PRECISIONS
-from keras_gssl.runs.presets import PRESETS
+from keras_gssl.runs.presets import PRESETS, preset_values
 from keras_gssl.schedules import SHAPES
 
 Settings = TypeVar("Settings", bound="TrainingSettings")
@@ -217,6 +217,11 @@ class TrainingSettings:
         """Epochs of the learning rate's drops and of the start of re-weighting, for this length of run."""
         *drops, reweight = scale_milestones((*self.drop_epochs, self.reweight_epoch), self.epochs, self.full_epochs)
         return tuple(drops), reweight
+
+    @property
+    def planned_epochs(self) -> int:
+        """Length of the run that the recipe is for."""
+        return preset_values(self.recipe, self.full_epochs).get("epochs", self.full_epochs)
 
     @property
     def altered_epochs(self) -> int:

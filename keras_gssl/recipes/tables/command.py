@@ -120,8 +120,15 @@ def _report(table: Table, ledger: Ledger, arguments: argparse.Namespace) -> None
     name = slug(Path(arguments.table).stem)
     print(f"Picture: {picture(table, ledger, arguments.picture or _runs_dir(arguments) / f'{name}.png')}")
     if arguments.readme:
-        write_between_marks(arguments.readme, markdown(table, ledger, only_with_results=True))
+        write_between_marks(arguments.readme, markdown(table, ledger, only_with_results=True), marks_of(name))
         print(f"Written into {arguments.readme}")
+
+
+def marks_of(name: str) -> tuple[str, str]:
+    """The lines between which a table stands in a page: of the paper's first table, or of another by its name."""
+    if name == "table1":
+        return MARKERS
+    return f"<!-- results of {name}: made by `make tables` -->", f"<!-- end of results of {name} -->"
 
 
 def write_between_marks(path: Path, text: str, marks: tuple[str, str] = MARKERS) -> None:

@@ -7,11 +7,13 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run, Table
 from keras_gssl.recipes.tables.ledger import Ledger, Result
 from keras_gssl.runs.result import Scores
 
 HEADER = "| method | paper, best epoch | ours, best epoch | ours, last epoch | seeds |\n|---|---|---|---|---|"
+OURS_ALONE = "| method | best epoch | last epoch | seeds |\n|---|---|---|---|"
 NOTE = (
     "Top-1 test accuracy in percent; ours as mean and (standard deviation over seeds). The best epoch is chosen on the "
     "test set, as in the paper, and so optimistic; the paper's figures are single runs."
@@ -53,14 +55,22 @@ def full_runs(table: Table, ledger: Ledger) -> dict[tuple[str, str], Summary | N
 
 
 def _of_full_length(run: Run, result: Result) -> bool:
-    return result.content.full_length and result.epochs == max(run.settings.epochs, run.settings.full_epochs)
+    return _is_full(result) and result.epochs == max(run.settings.epochs, run.settings.planned_epochs)
+
+
+def _is_full(result: Result) -> bool:
+    """Whether a run was as long as its recipe says; of the paper's recipe the result tells it."""
+    recipe = result.content.settings.get("recipe", "paper")
+    if recipe == "paper":
+        return result.content.full_length
+    return result.epochs >= RECIPES[str(result.content.recipe)].settings(recipe=recipe).planned_epochs
 
 
 def short_runs(table: Table, ledger: Ledger) -> dict[int, dict[tuple[str, str], Summary]]:
     """The same for runs shorter than the paper's, by their number of epochs."""
     found: dict[int, dict[tuple[str, str], Summary]] = {}
     for place, cell in table.cells.items():
-        results = [result for result in ledger.of(cell.runs[0]) if not result.content.full_length]
+        results = [result for result in ledger.of(cell.runs[0]) if not _is_full(result)]
         for epochs in sorted({result.epochs for result in results}):
             summary = summarise([result for result in results if result.epochs == epochs])
             assert summary is not None
@@ -71,11 +81,12 @@ def short_runs(table: Table, ledger: Ledger) -> dict[int, dict[tuple[str, str], 
 def markdown(table: Table, ledger: Ledger, only_with_results: bool = False) -> str:
     """The whole report. `only_with_results` leaves out data sets on which nothing was run, and names them."""
     full, lines, left_out = full_runs(table, ledger), [f"**{table.title}.** {NOTE}", ""], []
+    has_paper = any(cell.paper is not None for cell in table.cells.values())
     for column in table.columns:
         if only_with_results and not any(full[row, column] for row in table.rows):
             left_out.append(column)
             continue
-        lines += [f"*{column}*", "", HEADER]
+        lines += [f"*{column}*", "", HEADER if has_paper else OURS_ALONE]
         for row in table.rows:
             paper, ours = table.cells[row, column].paper, full[row, column]
             cells = [
@@ -84,7 +95,7 @@ def markdown(table: Table, ledger: Ledger, only_with_results: bool = False) -> s
                 "" if ours is None else _shown(ours.last),
                 "" if ours is None else str(ours.seeds),
             ]
-            lines.append(f"| {row} | " + " | ".join(cells) + " |")
+            lines.append(f"| {row} | " + " | ".join(cells if has_paper else cells[1:]) + " |")
         lines.append("")
     if left_out:
         lines += [f"No full-length run of ours yet: {', '.join(left_out)}.", ""]

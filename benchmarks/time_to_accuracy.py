@@ -1,0 +1,102 @@
+"""Minutes of training until the test accuracy passes published figures, from the histories of runs.
+
+    python -m keras_gssl.recipes.cifar10_lt --recipe fast --run-dir runs/fast-0      # and other seeds, and the paper's
+    python -m benchmarks.time_to_accuracy --torch runs/torch-0                       # PyTorch, the reference's settings
+    python -m benchmarks.time_to_accuracy fast=runs/fast-0,runs/fast-1 paper=runs/paper-0 torch=runs/torch-0
+
+A name stands for the runs of several seeds, evaluated at the same epochs, whose accuracies are averaged.
+Minutes are those of the epochs, evaluations included. Compare only what ran on one machine, and alone on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+#: Published best epochs on CIFAR-10-LT 0.01: LDAM-DRW, and all three tasks with the frozen gate.
+THRESHOLDS = (0.7703, 0.8167)
+
+
+def read(folder: str) -> list[tuple[int, float, float]]:
+    """Epoch, minutes up to its end, and accuracy, for each epoch that was evaluated."""
+    minutes, found = 0.0, []
+    with (Path(folder) / "history.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            minutes += float(row["seconds"]) / 60
+            if row.get("val_accuracy"):
+                found.append((int(row["epoch"]) + 1, minutes, float(row["val_accuracy"])))
+    return found
+
+
+def passing(folders: Sequence[str], threshold: float) -> tuple[int, float] | None:
+    """Epoch and minutes at which the mean over the runs passes a threshold for the first time; None if it does not."""
+    runs = [{epoch: (minutes, accuracy) for epoch, minutes, accuracy in read(folder)} for folder in folders]
+    for epoch in sorted(set.intersection(*map(set, runs))):
+        if statistics.mean(run[epoch][1] for run in runs) > threshold:
+            return epoch, statistics.mean(run[epoch][0] for run in runs)
+    return None
+
+
+def train_torch(folder: Path, seed: int, epochs: int) -> None:
+    """CIFAR-10-LT 0.01 with the reference's settings in PyTorch: step schedule, LDAM with deferred re-weighting."""
+    import torch
+
+    import keras_gssl as gssl
+    from benchmarks.torch_peer import Trainer
+
+    torch.manual_seed(seed)
+    data = gssl.data.cifar10_lt(0.01)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trainer = Trainer(data.train_images, data.train_labels, device, False, True)
+    schedule = gssl.StepSchedule(0.1, 5, {round(0.8 * epochs): 0.01, round(0.9 * epochs): 0.0001})
+    reweighting = gssl.DeferredReweighting(data.class_counts, round(0.8 * epochs))
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "history.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", "seconds", "val_accuracy"])
+        for epoch in range(epochs):
+            start = time.perf_counter()
+            for group in trainer.optimizer.param_groups:
+                group["lr"] = schedule(epoch)
+            trainer.class_weights = torch.tensor(reweighting(epoch), dtype=torch.float32, device=device)
+            trainer.epoch()
+            accuracy = trainer.evaluate(data.test_images, data.test_labels) if epoch % 5 == 4 else ""
+            writer.writerow([epoch, time.perf_counter() - start, accuracy])
+            file.flush()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.time_to_accuracy",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runs", nargs="*", metavar="NAME=DIR,DIR", help="run folders to compare")
+    parser.add_argument("--torch", metavar="DIR", help="train the PyTorch peer into this folder first")
+    parser.add_argument("--seed", type=int, default=0, help="of the PyTorch peer")
+    parser.add_argument("--epochs", type=int, default=200, help="of the PyTorch peer")
+    options = parser.parse_args(argv)
+    if options.torch:
+        train_torch(Path(options.torch), options.seed, options.epochs)
+    head = " | ".join(f"{threshold:.2%}" for threshold in THRESHOLDS)
+    print(f"| runs | n | last epoch | {head} |\n|---|---|---|{'---|' * len(THRESHOLDS)}")
+    for each in options.runs:
+        name, _, folders = each.partition("=")
+        if not folders:
+            parser.error(f"expected NAME=DIR,DIR, received {each!r}")
+        listed = folders.split(",")
+        ends = [read(folder)[-1] for folder in listed]
+        cells = [passing(listed, threshold) for threshold in THRESHOLDS]
+        shown = " | ".join("not passed" if at is None else f"{at[1]:.0f} min (epoch {at[0]})" for at in cells)
+        last = statistics.mean(accuracy for *_, accuracy in ends)
+        print(
+            f"| {name} | {len(listed)} | {last:.2%} after {statistics.mean(m for _, m, _ in ends):.0f} min | {shown} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
