@@ -134,4 +134,4 @@ class RetrainClassifier(keras.callbacks.Callback):
         if self._weights is not None:
             self.model.class_weights.assign(self._weights)
         if self.model.backbone.trainable:
-            self.model.freeze_backbone(fresh_head=self.fresh and epoch == self.start_epoch)
+            self.model.freeze_backbone(begin=epoch == self.start_epoch, fresh_head=self.fresh)

@@ -78,10 +78,13 @@ class FitsAnyData:
         options.setdefault("shuffle", False)  # the set shuffles itself; Keras would warn that it cannot
         given = options.get("initial_epoch", 0)
 
+        before = _StepsBefore()
+        options["callbacks"] = [*_as_list(options.get("callbacks")), before]
+
         def start() -> int:
             # Asked when the first batch is, so after callbacks that bring an interrupted training back. Rounded, as
             # steps that overflow in float16 do not count.
-            return self._initial_epoch or max(given, round(self.steps_done() / steps))
+            return self._initial_epoch or max(given, round(before.steps / steps))
 
         return training_set.from_epoch(start, not on_device, options.pop("class_weight", None))
 
@@ -179,6 +182,19 @@ class FitsAnyData:
         watch = _Watch(self._check_values, spec[1])
         options["callbacks"] = [*_as_list(options.get("callbacks")), watch]
         return watch.dataset(dataset)
+
+
+class _StepsBefore(keras.callbacks.Callback):
+    """Knows how many steps were taken before this training; within its first step the count may have risen already."""
+
+    steps = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._asked = False
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if not self._asked:
+            self.steps, self._asked = self.model.steps_done(), True
 
 
 class _Watch(keras.callbacks.Callback):

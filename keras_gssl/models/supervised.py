@@ -16,6 +16,7 @@ from keras_gssl.models.classifier import Deploys
 from keras_gssl.models.distillation import Distillation
 from keras_gssl.models.inputs import FitsAnyData
 from keras_gssl.models.shapes import backbone_shapes
+from keras_gssl.randomness import seeded
 
 #: Kinds of heads, and the factor that makes logits of their outputs unless another is given.
 HEADS = {"cosine": 30.0, "dense": 1.0}
@@ -151,13 +152,19 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
         outputs = self.class_head(self.features(images, training=True))
         return StepLosses(outputs, self.weighted_class_loss(images, labels, outputs, sample_weight))
 
-    def freeze_backbone(self, fresh_head: bool) -> None:
-        """From now on only the heads are trained; `fresh_head` begins the class head anew."""
-        if self.average is not None:
+    def freeze_backbone(self, begin: bool = True, fresh_head: bool = True) -> None:
+        """From now on only the heads are trained.
+
+        Args:
+            begin: Go on from the average of the weights, if there is one; False where this stage was begun before.
+            fresh_head: With `begin`, start the class head anew.
+        """
+        if begin and self.average is not None:
             self.average.give_to(self.backbone, self.class_head)
-        if fresh_head:
-            self.class_head.set_weights(self._make_head(self.num_classes, "fresh").get_weights())
-        if self.average is not None:
+        if begin and fresh_head:
+            with seeded(getattr(self, "seed", 0)):  # the same one where this stage is begun again
+                self.class_head.set_weights(self._make_head(self.num_classes, "fresh").get_weights())
+        if begin and self.average is not None:
             self.average.restart(self.backbone, self.class_head)
         self.backbone.trainable = False
         self.make_train_function(force=True)  # the one that is in use trains all

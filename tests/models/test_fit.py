@@ -434,3 +434,19 @@ def test_test_data_fits_a_plain_keras_model(small_data):
     plain.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     assert 0 <= plain.evaluate(small_data.test(), verbose=0, return_dict=True)["accuracy"] <= 1
     assert plain.predict(small_data.test(), verbose=0).shape == (24, 3)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_two_fits_of_one_epoch_are_one_of_two(small_data, compiled):
+    """With two steps an epoch: without XLA the step's count rises before its batch is there."""
+    batches, weights = small_data.train(25, seed=0), []
+    for calls in ([(0, 2)], [(0, 1), (1, 2)]):
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()]
+        model = gssl.GatedSSLModel(keras.Sequential(layers), 3)
+        model.compile(gssl.SGD(0.02, 0.9), gssl.LDAMLoss(small_data.class_counts), jit_compile=compiled)
+        for initial_epoch, epochs in calls:
+            model.fit(batches, initial_epoch=initial_epoch, epochs=epochs, verbose=0)
+        weights.append(model.get_weights())
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, two)

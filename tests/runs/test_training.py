@@ -16,6 +16,7 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.checkpoints import EpochWriter
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import METHODS, TrainingSettings
 from keras_gssl.runs.training import train
 
@@ -99,6 +100,43 @@ def test_every_method_trains_for_two_epochs(tmp_path, small_data, method, capsys
     classifier = keras.models.load_model(tmp_path / "run" / "classifier.keras")
     assert classifier.output_shape == (None, 3)
     assert ("Transferred 35 tensors" in capsys.readouterr().out) == (method == "ssp")
+
+
+class KilledError(Exception):
+    pass
+
+
+class KilledAt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KilledError
+
+
+WITH_EVERYTHING = {
+    "fast": {"plain_epochs": 1},
+    "best": {"plain_epochs": 1, "retrain_epochs": 2},
+    "levels": {"recipe": "fast", "plain_epochs": 0, "steering": "levels", "draw": "apart"},
+}
+
+
+@pytest.mark.parametrize("name", WITH_EVERYTHING)
+def test_a_recipe_goes_on_bit_for_bit_where_it_was_interrupted(tmp_path, small_data, name):
+    changed = {"recipe": name, **WITH_EVERYTHING[name]}
+    values = {**preset_values(changed["recipe"], 200), **changed, "epochs": 4, "warmup_epochs": 1, "batch_size": 25}
+    settings = TrainingSettings(backbone="resnet8", learning_rate=0.02, **values)
+    whole = train(settings, small_data, RunFolder(tmp_path / "whole"))
+    assert np.isfinite(whole.last_epoch.accuracy) and whole.settings["recipe"] == changed["recipe"]
+    folder = RunFolder(tmp_path / "interrupted")
+    with pytest.raises(KilledError):
+        train(settings, small_data, folder, callbacks=[KilledAt(3)])
+    train(settings, small_data, folder, resume=True)
+    models = [keras.models.load_model(RunFolder(tmp_path / each).last) for each in ("whole", "interrupted")]
+    for one, other in zip(*(model.weights for model in models), strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 
 def test_a_run_killed_in_the_pretraining_goes_on(tmp_path, small_data, monkeypatch):
