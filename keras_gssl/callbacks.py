@@ -133,5 +133,5 @@ class RetrainClassifier(keras.callbacks.Callback):
             return
         if self._weights is not None:
             self.model.class_weights.assign(self._weights)
-        if self.model.backbone.trainable:
+        if not self.model.heads_only:
             self.model.freeze_backbone(begin=epoch == self.start_epoch, fresh_head=self.fresh)

@@ -170,6 +170,7 @@ class GatedSSLModel(DrawsTasks, LooksAhead, SupervisedModel):
             features = self.features(images, training)
             watch(features)
             return features, features, features
+        training = training and not self.heads_only
         feature_map = cut.map_of(images, training)
         watch(feature_map)
         return feature_map, cut.features_of(feature_map, training), pooled(feature_map)
@@ -196,7 +197,7 @@ class GatedSSLModel(DrawsTasks, LooksAhead, SupervisedModel):
     def step_variables(self) -> list[Any]:
         # The frozen gate has no gradient, so its weights must not be decayed either.
         frozen = () if self.gate.trained else {id(variable) for variable in self.gate.variables}
-        return [variable for variable in self.trainable_variables if id(variable) not in frozen]
+        return [variable for variable in super().step_variables() if id(variable) not in frozen]
 
     def training_metrics(self) -> list[keras.metrics.Metric]:
         of_tasks = [*self.task_losses, *self.task_accuracies, *self.gate_means, *self.alignments]

@@ -83,7 +83,7 @@ class LooksAhead:
         return 20 if self.steering is not None and self.steering.looks_ahead else None
 
     def after_step(self: Any, images: Any, labels: dict[str, Any]) -> None:
-        if self.look_ahead is None or not self.backbone.trainable:  # the last: where a classifier is re-trained alone
+        if self.look_ahead is None or self.heads_only:
             return
         due = ops.equal(ops.cast(step_counter(self.optimizer), "int32") % self.look_ahead_every(), 0)
 

@@ -88,6 +88,8 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
         )
         self.average = WeightAverage(backbone, self.class_head, self._features_shape, average) if average else None
         self.distillation = distillation
+        # Not the backbone's `trainable`, which would be saved: a checkpoint is of a model that can be trained.
+        self.heads_only = False
         self._augment: Callable[[Any, Any], tuple[Any, Any]] | None = None
         self.total_loss = keras.metrics.Mean(name="loss")
         self.class_loss = keras.metrics.Mean(name="class_loss")
@@ -130,7 +132,7 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
     def features(self, images: Any, training: bool) -> Any:
         """What the backbone makes of normalised images."""
         # Heads, gate and losses need float32 whatever the backbone computes in.
-        return ops.cast(self.backbone(images, training=training), "float32")
+        return ops.cast(self.backbone(images, training=training and not self.heads_only), "float32")
 
     def prepare(self, images: Any, labels: Any) -> tuple[Any, dict[str, Any]]:
         """A training batch, wherever it comes from, as normalised images and labels by name."""
@@ -166,7 +168,7 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
                 self.class_head.set_weights(self._make_head(self.num_classes, "fresh").get_weights())
         if begin and self.average is not None:
             self.average.restart(self.backbone, self.class_head)
-        self.backbone.trainable = False
+        self.heads_only = True
         self.make_train_function(force=True)  # the one that is in use trains all
 
     def after_step(self, images: Any, labels: dict[str, Any]) -> None:
@@ -174,7 +176,8 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
 
     def step_variables(self) -> list[Any]:
         """The variables that the training step moves (and decays)."""
-        return self.trainable_variables
+        fixed = {id(variable) for variable in self.backbone.trainable_variables} if self.heads_only else ()
+        return [variable for variable in self.trainable_variables if id(variable) not in fixed]
 
     def train_step(self, data: Any) -> dict[str, Any]:
         self.check_loss()

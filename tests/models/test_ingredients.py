@@ -111,11 +111,11 @@ def test_a_stage_goes_on_where_it_was(small_data, make_model):
     stage = gssl.RetrainClassifier(start_epoch=1)
     model.fit(small_data.train(25), epochs=2, verbose=0, callbacks=[stage])
     head = model.class_head.get_weights()[0]
-    model.backbone.trainable = True  # as after loading
+    model.heads_only = False  # as after loading
     stage.set_model(model)
     stage.on_epoch_begin(2)
     np.testing.assert_array_equal(head, model.class_head.get_weights()[0])
-    assert not model.backbone.trainable
+    assert model.heads_only
 
 
 def test_distillation_equals_numpy(small_data, make_model):

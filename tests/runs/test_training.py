@@ -124,7 +124,9 @@ WITH_EVERYTHING = {
 
 
 @pytest.mark.parametrize("name", WITH_EVERYTHING)
-def test_a_recipe_goes_on_bit_for_bit_where_it_was_interrupted(tmp_path, small_data, name):
+def test_a_recipe_goes_on_bit_for_bit_where_it_was_interrupted(tmp_path, small_data, name, monkeypatch):
+    # XLA takes a minute for so many branches, and is not what is tried here.
+    monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: False)
     changed = {"recipe": name, **WITH_EVERYTHING[name]}
     values = {**preset_values(changed["recipe"], 200), **changed, "epochs": 4, "warmup_epochs": 1, "batch_size": 25}
     settings = TrainingSettings(backbone="resnet8", learning_rate=0.02, **values)
