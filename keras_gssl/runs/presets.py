@@ -7,9 +7,11 @@ from typing import Any
 
 #: What each recipe sets beside the defaults; `epochs` as a share of the full length of the experiment.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    # The paper's settings, which are the defaults.
+    # The paper's settings, which are the defaults. Measured, n = 1 each, last epoch, 200 epochs on CIFAR-10-LT 0.01: all
+    # three tasks 81.53 %.
     "paper": {},
-    # A quarter of the paper's epochs.
+    # A quarter of the paper's epochs. Measured: CIFAR-10-LT 0.01, n = 1, last epoch 81.25 % (best 81.39), 126 minutes on
+    # two cores of an AMD EPYC with AVX2, float32, with other work beside it.
     "fast": {
         "epochs": 0.25,
         "schedule": "linear",
@@ -27,7 +29,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "ssl_ratio": 0.5,
         "gating": "look-ahead",
     },
-    # The paper's length, everything that helps.
+    # The paper's length, everything that is said to help. Not measured yet.
     "best": {
         "epochs": 1.0,
         "schedule": "cosine",
