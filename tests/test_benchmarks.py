@@ -33,6 +33,8 @@ def test_ratios_are_taken_round_by_round_against_the_fastest_rival():
         "torch_float32": [50.0, 50.0],
         "torch_float32_channels_last": [40.0, 60.0],
         "torch_bfloat16_channels_last": [80.0, 45.0],
+        "torch_float32_compiled": [55.0, 50.0],
+        "torch_bfloat16_compiled": [70.0, 20.0],
     }
     found = ratios(rounds)
     assert set(found) == {"train_bfloat16_vs_torch_float32", "train_bfloat16_vs_torch_best"}

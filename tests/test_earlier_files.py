@@ -65,7 +65,8 @@ def test_a_finished_run_is_read_and_evaluated_as_it_was(finished):
     data = reload_data(finished)
     again = evaluate(keras.saving.load_model(finished.last), settings_in(finished), data, finished)
     assert again.last_epoch.accuracy == pytest.approx(result.last_epoch.accuracy, abs=0.01)
-    assert again.data == result.data and json.loads(json.dumps(again.settings)) == result.settings
+    settings = json.loads(json.dumps(again.settings))  # later versions have more, at their defaults
+    assert again.data == result.data and {key: settings[key] for key in result.settings} == result.settings
 
 
 def test_a_finished_run_is_exported_reported_explained_and_used(finished, tmp_path, capsys, monkeypatch):
