@@ -92,7 +92,8 @@ def test_an_interrupted_run_goes_on(tmp_path):
     rows = folder.read_history()
     train(settings_in(folder), reload_data(folder), folder, resume=True)
     history = folder.read_history()
-    assert [row["epoch"] for row in history] == ["0", "1", "2"] and history[:2] == rows
+    assert [row["epoch"] for row in history] == ["0", "1", "2"]
+    assert [{name: row[name] for name in rows[0]} for row in history[:2]] == rows  # later versions measure more
     assert read_result(folder.metrics).last_epoch.epoch == 2 and folder.last.exists()
     assert int(keras.saving.load_model(folder.last).optimizer.iterations) == 3 * 5
 
@@ -102,8 +103,9 @@ def test_a_new_run_of_the_same_settings_sees_the_same(tmp_path):
     folder = RunFolder(tmp_path / "new")
     train(settings_in(RunFolder(FILES / "finished")), gssl.data.digits_lt().head(320, 120), folder)
     new, old = folder.read_history(), RunFolder(FILES / "finished").read_history()
-    assert list(new[0]) == list(old[0])
+    assert [name for name in new[0] if not name.startswith("ratio_")] == list(old[0])
     for column in ("loss", "class_loss", "lorot_loss", "gate_flip", "learning_rate"):
         assert float(new[0][column]) == pytest.approx(float(old[0][column]), rel=0.02), column
-    assert read_json(folder.settings) == read_json(FILES / "finished" / "settings.json")
+    settings, wanted = read_json(folder.settings), read_json(FILES / "finished" / "settings.json")
+    assert {name: settings[name] for name in wanted} == wanted
     assert read_json(folder.data) == read_json(FILES / "finished" / "data.json")
