@@ -57,8 +57,27 @@ def class_balanced_weights(class_counts: Sequence[int] | Mapping[int, int], beta
     return weights * len(weights) / weights.sum()
 
 
+class ClassCountLoss(keras.losses.Loss):
+    """Base of losses that treat each class by its number of training images, `class_counts`."""
+
+    class_counts: list[int]
+
+    def check_outputs(self, outputs: Any) -> None:
+        """Raise `ValueError` where a model predicts another number of classes than the loss was made for."""
+        if outputs.shape[-1] != len(self.class_counts):
+            raise ValueError(
+                f"{type(self).__name__} was made for {len(self.class_counts)} classes (class_counts), "
+                f"but the model predicts {outputs.shape[-1]}."
+            )
+
+    def with_classes_split(self, parts: int) -> ClassCountLoss:
+        """The same loss where every class has become `parts` classes, one after the other, each with its count."""
+        counts = np.repeat(self.class_counts, parts).tolist()
+        return type(self).from_config({**self.get_config(), "class_counts": counts})
+
+
 @keras.saving.register_keras_serializable(package="keras_gssl")
-class LDAMLoss(keras.losses.Loss):
+class LDAMLoss(ClassCountLoss):
     """Label-distribution-aware margin loss: cross-entropy of scaled cosines, with a larger margin for rare classes.
 
     `-log softmax(scale * (x - margin_y on the true class))[y]`, for outputs `x` of a cosine head. With sample weights
@@ -102,15 +121,10 @@ class LDAMLoss(keras.losses.Loss):
         self._margins = ldam_margins(self.class_counts, max_margin).astype("float32")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        check_outputs(self, len(self.class_counts), y_pred)
+        self.check_outputs(y_pred)
         y_true = class_indices(y_true, len(self.class_counts))
         margins = ops.one_hot(y_true, len(self.class_counts), dtype=y_pred.dtype) * self._margins
         return ops.sparse_categorical_crossentropy(y_true, self.scale * (y_pred - margins), from_logits=True)
-
-    def with_classes_split(self, parts: int) -> LDAMLoss:
-        """The same loss where every class has become `parts` classes, one after the other, each with its margin."""
-        counts = np.repeat(self.class_counts, parts).tolist()
-        return type(self).from_config({**self.get_config(), "class_counts": counts})
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -119,7 +133,7 @@ class LDAMLoss(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
-class LogitAdjustedLoss(keras.losses.Loss):
+class LogitAdjustedLoss(ClassCountLoss):
     """Cross-entropy of logits to which the log of each class's frequency is added: balanced softmax.
 
     `-log softmax(scale * x + temperature * log(n_c / n))[y]`. The network then learns what speaks for a class beyond
@@ -169,31 +183,17 @@ class LogitAdjustedLoss(keras.losses.Loss):
         return "dense" if self.scale is None else "cosine"
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
+        self.check_outputs(y_pred)
         num_classes = len(self.class_counts)
-        check_outputs(self, num_classes, y_pred)
         logits = (self.scale or 1.0) * y_pred + self._offsets
         if is_one_hot(y_true, num_classes):
             return ops.categorical_crossentropy(ops.cast(y_true, logits.dtype), logits, from_logits=True)
         return ops.sparse_categorical_crossentropy(class_indices(y_true, num_classes), logits, from_logits=True)
 
-    def with_classes_split(self, parts: int) -> LogitAdjustedLoss:
-        """The same loss where every class has become `parts` classes, one after the other, equally frequent."""
-        counts = np.repeat(self.class_counts, parts).tolist()
-        return type(self).from_config({**self.get_config(), "class_counts": counts})
-
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(class_counts=self.class_counts, temperature=self.temperature, scale=self.scale)
         return config
-
-
-def check_outputs(loss: keras.losses.Loss, num_classes: int, outputs: Any) -> None:
-    """Raise `ValueError` where a model predicts another number of classes than a loss was made for."""
-    if outputs.shape[-1] != num_classes:
-        raise ValueError(
-            f"{type(loss).__name__} was made for {num_classes} classes (class_counts), "
-            f"but the model predicts {outputs.shape[-1]}."
-        )
 
 
 def heads_for(loss: Any) -> str:

@@ -13,9 +13,9 @@ PACKAGE = ROOT / "keras_gssl"
 
 #: From the ground up; what stands on one line does not know of each other.
 FLOORS = [
-    {"version", "errors", "files", "lazy", "quiet_tensorflow", "randomness"},
+    {"version", "errors", "files", "lazy", "quiet_tensorflow", "randomness", "configured"},
     {"backend"},
-    {"devices", "losses"},
+    {"devices", "losses", "draws"},
     {"layers", "metrics", "optimizers", "schedules", "callbacks"},
     {"pretext"},
     {"data"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keras_gssl.backend import tf
-from keras_gssl.pretext.tasks import RANDOM
+from keras_gssl.draws import whole_numbers
 
 
 def random_crop(images: tf.Tensor, padding: int, row_seed: tf.Tensor, column_seed: tf.Tensor) -> tf.Tensor:
@@ -12,7 +12,7 @@ def random_crop(images: tf.Tensor, padding: int, row_seed: tf.Tensor, column_see
     padded = tf.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
 
     def shifted(seed: tf.Tensor, length: int) -> tf.Tensor:
-        shift = tf.random.stateless_uniform((batch, 1), seed, 0, 2 * padding + 1, tf.int32, RANDOM)
+        shift = whole_numbers(seed, 0, (batch, 1), 2 * padding + 1)
         return shift + tf.range(length)
 
     rows, columns = shifted(row_seed, height), shifted(column_seed, width)
@@ -24,6 +24,5 @@ def random_crop(images: tf.Tensor, padding: int, row_seed: tf.Tensor, column_see
 
 def random_mirror(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Flip each image left-right with probability 1/2."""
-    # Whole numbers: XLA draws the same ones as the CPU, which of floats is not so.
-    mirrored = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed, 0, 2, tf.int32, RANDOM)
+    mirrored = whole_numbers(seed, 0, (tf.shape(images)[0], 1, 1, 1), 2)
     return tf.where(mirrored == 1, tf.image.flip_left_right(images), images)

@@ -8,14 +8,15 @@ import numpy as np
 from scipy import stats
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.configured import Configured
+from keras_gssl.draws import whole_numbers
 
 #: What labels hold of a mixed batch: the class of the second image, and the share of the first.
 MIXED_CLASS, OWN_SHARE = "mixed_class", "own_share"
-RANDOM = "philox"
 _QUANTILES = 4096
 
 
-class Mixing:
+class Mixing(Configured):
     """Base: which images are mixed, and how much of each; a subclass says how in `blend`.
 
     Args:
@@ -50,11 +51,10 @@ class Mixing:
         Returns:
             Mixed images, and the share of the first image in each, shape `(batch,)`.
         """
-        batch, seed = tf.shape(images)[0], tf.convert_to_tensor(seed)
+        batch = tf.shape(images)[:1]
 
         def draw(index: int, below: int) -> tf.Tensor:
-            own_seed = seed + tf.constant((index, 0), seed.dtype)
-            return tf.random.stateless_uniform((batch,), own_seed, 0, below, tf.int32, RANDOM)
+            return whole_numbers(seed, index, batch, below)
 
         shares = tf.gather(tf.constant(self._shares), draw(0, _QUANTILES))
         mixed = draw(1, _QUANTILES) < round(self.share * _QUANTILES)
@@ -76,13 +76,6 @@ class Mixing:
             "balanced": self.balanced,
             "until_epoch": self.until_epoch,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Mixing:
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
@@ -168,8 +161,7 @@ class Partners:
 
     def __call__(self, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Indices of `count` images, a pure function of the seed; its first word is counted up once."""
-        groups = tf.random.stateless_uniform((count,), seed, 0, self._groups, tf.int32, RANDOM)
-        later = seed + tf.constant((1, 0), seed.dtype)
-        numbers = tf.random.stateless_uniform((count,), later, 0, tf.int64.max, tf.int64, RANDOM)
+        groups = whole_numbers(seed, 0, (count,), self._groups)
+        numbers = whole_numbers(seed, 1, (count,), tf.int64.max, tf.int64)
         places = tf.gather(self._first, groups) + numbers % tf.gather(self._counts, groups)
         return tf.gather(self._order, places)

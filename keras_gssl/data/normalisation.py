@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.configured import Configured
 
 LARGEST_NORMALISED = 30.0  # black and white pixels stay far below, unless a standard deviation is below 0.03
 LARGEST_SHARE = 2.0  # of white; images on the scale 0-1 may be a little beyond 1 after resizing
@@ -15,7 +16,7 @@ WHITES = (1.0, 255.0, 65535.0)  # what the brightest pixel is, in floats and in 
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
-class PixelNormalization:
+class PixelNormalization(Configured):
     """`(pixels / scale - mean) / std`: how a network wants its images, and on which scale they come.
 
     Give it to `GatedSSLModel(preprocessing=...)`, and the model takes pixels, in `fit`, `evaluate`, `predict` and when
@@ -83,10 +84,6 @@ class PixelNormalization:
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean.tolist(), "std": self.std.tolist(), "scale": self.scale}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> PixelNormalization:
-        return cls(**config)
 
     def __repr__(self) -> str:
         return f"PixelNormalization(mean={self.mean.tolist()}, std={self.std.tolist()}, scale={self.scale:g})"

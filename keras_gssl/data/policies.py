@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.configured import Configured
 from keras_gssl.data import colour, geometry
-from keras_gssl.pretext.tasks import RANDOM
+from keras_gssl.draws import whole_numbers
 
 Draw = Callable[[tuple[int, ...], int], tf.Tensor]
 
@@ -39,7 +40,7 @@ _NEUTRAL = dict(zip(_AMOUNTS, (256, 8, 1, 1, 1, 1, 0, 0), strict=True))
 RAND_OPERATIONS = ("identity", "solarize", "posterize", *_FACTORS, *_SWITCHES, *geometry.OPERATIONS)
 
 
-class ImageAugmentation:
+class ImageAugmentation(Configured):
     """A random change of images that leaves what they show. One of your own is a subclass with `augment`.
 
     Example:
@@ -72,29 +73,16 @@ class ImageAugmentation:
             received = f"received {seed.dtype.name} of shape {seed.shape}"
             raise ValueError(f"{name} expects an int32 or int64 seed of shape (2,), {received}.")
 
-        # Whole numbers only: XLA draws the same ones as the CPU, which of floats is not so.
         def draw(shape: tuple[int, ...], limit: int) -> tf.Tensor:
             nonlocal count
-            own_seed = seed + tf.constant((count, 0), seed.dtype)
             count += 1
-            return tf.random.stateless_uniform((tf.shape(images)[0], *shape), own_seed, 0, limit, tf.int32, RANDOM)
+            return whole_numbers(seed, count - 1, (tf.shape(images)[0], *shape), limit)
 
         return tf.ensure_shape(self.augment(images, draw), shape)
 
     def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
         """Change images; `draw(shape, limit)` gives int32 of shape `(batch, *shape)` below `limit`, anew each time."""
         raise NotImplementedError(f"{type(self).__name__} must implement augment(images, draw).")
-
-    def get_config(self) -> dict[str, Any]:
-        """Constructor arguments; extend it when a subclass has arguments of its own."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> ImageAugmentation:
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")

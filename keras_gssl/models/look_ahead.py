@@ -10,6 +10,7 @@ from keras_gssl.data.pipeline import CLASS_KEY, UNALTERED_KEY
 from keras_gssl.devices import sum_over_replicas
 from keras_gssl.losses import class_indices
 from keras_gssl.models.inputs import step_counter
+from keras_gssl.pretext.look_ahead import DISTANCE, EVERY, MOMENTUM
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
@@ -21,13 +22,21 @@ class LookAhead(keras.layers.Layer):
     Args:
         backbone: At whose trained weights the gradient is taken.
         num_classes: Number of classes.
+        every: Steps from one look to the next.
         momentum: Of the running mean.
         distance: Length of the difference's steps, as a share of the length of the weights.
     """
 
-    def __init__(self, backbone: keras.Model, num_classes: int, momentum: float, distance: float):
+    def __init__(
+        self,
+        backbone: keras.Model,
+        num_classes: int,
+        every: int = EVERY,
+        momentum: float = MOMENTUM,
+        distance: float = DISTANCE,
+    ):
         super().__init__(name="look_ahead", trainable=False, dtype="float32")
-        self.momentum, self.distance, self.num_classes = momentum, distance, num_classes
+        self.num_classes, self.every, self.momentum, self.distance = num_classes, every, momentum, distance
         self.direction = [
             self.add_weight(shape=weight.shape, initializer="zeros", trainable=False, name=f"direction_{index}")
             for index, weight in enumerate(backbone.trainable_variables)
@@ -76,16 +85,19 @@ def _length(parts: list[Any]) -> Any:
 class LooksAhead:
     """The part of `GatedSSLModel` that looks ahead every few steps, for its gate and its steering."""
 
-    def look_ahead_every(self: Any) -> int | None:
-        """Steps from one look to the next; None where nobody wants one."""
+    def make_look_ahead(self: Any) -> LookAhead | None:
+        """What the gate or the steering wants to look ahead with; None where neither does."""
         if self.gate.looks_ahead:
-            return self.gate.every
-        return 20 if self.steering is not None and self.steering.looks_ahead else None
+            wanted = self.gate.every, self.gate.momentum, self.gate.distance
+            return LookAhead(self.backbone, self.num_classes, *wanted)
+        if self.steering is not None and self.steering.looks_ahead:
+            return LookAhead(self.backbone, self.num_classes)
+        return None
 
     def after_step(self: Any, images: Any, labels: dict[str, Any]) -> None:
         if self.look_ahead is None or self.heads_only:
             return
-        due = ops.equal(ops.cast(step_counter(self.optimizer), "int32") % self.look_ahead_every(), 0)
+        due = ops.equal(ops.cast(step_counter(self.optimizer), "int32") % self.look_ahead.every, 0)
 
         def look() -> Any:
             self._look(images, labels)
@@ -97,19 +109,16 @@ class LooksAhead:
         weights = self.backbone.trainable_variables
         classes = class_indices(labels[CLASS_KEY], self.num_classes)
 
-        def logits_of(outputs: Any) -> Any:
-            return self.logit_scale * outputs
+        def logits(features: Any) -> Any:
+            return self.logit_scale * self.class_head(features)
 
         unaltered = labels[UNALTERED_KEY]
-        self.look_ahead.learn(
-            weights, lambda: logits_of(self.class_head(self.features(unaltered, training=False))), classes
-        )
+        self.look_ahead.learn(weights, lambda: logits(self.features(unaltered, training=False)), classes)
 
         def values() -> tuple[Any, Any, Any, Any]:
             _, features, seen = self.seen(images, training=False)
             judged = self.judged(seen, labels)
-            logits = logits_of(self.class_head(features))
-            class_losses = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
+            class_losses = ops.sparse_categorical_crossentropy(classes, logits(features), from_logits=True)
             return judged.losses, class_losses, features, judged.applied
 
         (rewards, worth, *_), (_, _, features, applied) = self.look_ahead.along(weights, values)

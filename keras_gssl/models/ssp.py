@@ -5,10 +5,11 @@ from __future__ import annotations
 from keras_gssl.backend import keras, tf
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pipeline import CLASS_KEY, NUMBER_KEY, Batch, TrainingSet, draw_seed
+from keras_gssl.draws import whole_numbers
 from keras_gssl.layers import take_up_weights
 from keras_gssl.models.gated import GatedSSLModel
 from keras_gssl.optimizers import SGD
-from keras_gssl.pretext.tasks import RANDOM, rotate
+from keras_gssl.pretext.tasks import rotate
 
 NUM_ROTATIONS = 4
 _ROTATION = 100  # first word of the seed; the input pipeline's own draws use small numbers
@@ -42,7 +43,7 @@ class RotationPrediction(TrainingSet):
     def augment(self, images: tf.Tensor, labels: dict[str, tf.Tensor]) -> Batch:
         seed = draw_seed(self.seed, _ROTATION, labels[NUMBER_KEY])
         images, _ = super().augment(images, labels)
-        turns = tf.random.stateless_uniform((tf.shape(images)[0],), seed, 0, NUM_ROTATIONS, tf.int32, RANDOM)
+        turns = whole_numbers(seed, 0, tf.shape(images)[:1], NUM_ROTATIONS)
         return rotate(images, turns), {CLASS_KEY: turns}
 
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.configured import Configured
+from keras_gssl.draws import whole_numbers
 from keras_gssl.pretext.quadrants import NUM_QUADRANTS, join, replace, split, take
-from keras_gssl.pretext.tasks import RANDOM, PretextTask
+from keras_gssl.pretext.tasks import PretextTask
 
 #: The label of a task that was not applied to an image: there is no loss for it.
 NOT_APPLIED = -1
@@ -24,7 +26,7 @@ Altered = tuple[tf.Tensor, dict[str, tf.Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
-class TaskDraw:
+class TaskDraw(Configured):
     """How quadrants and tasks are drawn for a batch.
 
     Flip and rotation on one quadrant hide each other: reversing the rows is half a turn of the mirror image, and
@@ -73,14 +75,12 @@ class TaskDraw:
         Returns:
             The altered images, and each task's labels by its name; `-1` where it was not applied.
         """
-        batch, seed, count = tf.shape(images)[0], tf.convert_to_tensor(seed), len(tasks)
+        batch, count = tf.shape(images)[0], len(tasks)
         if self.placement == "apart" and count > NUM_QUADRANTS:
             raise ValueError(f"placement='apart' gives every task one of {NUM_QUADRANTS} quadrants, received {count}.")
 
-        # The generator is named and the seeds are small: with others XLA on a GPU would draw differently from a CPU.
         def draw(index: int, below: int, *more: int) -> tf.Tensor:
-            own_seed = seed + tf.constant((index, 0), seed.dtype)
-            return tf.random.stateless_uniform((batch, *more), own_seed, 0, below, tf.int32, RANDOM)
+            return whole_numbers(seed, index, (batch, *more), below)
 
         position = draw(0, NUM_QUADRANTS)
         choices = [draw(index, task.num_choices) for index, task in enumerate(tasks, start=1)]
@@ -107,13 +107,6 @@ class TaskDraw:
 
     def get_config(self) -> dict[str, Any]:
         return {"placement": self.placement, "share": self.share, "until_epoch": self.until_epoch}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> TaskDraw:
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
 
 
 def _whole(chances: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 from keras_gssl.backend import keras, ops
 from keras_gssl.pretext.gates import LearnedGate
 
+#: Of looks ahead: steps from one to the next, momentum of v, length of a difference's steps over that of the weights.
+EVERY, MOMENTUM, DISTANCE = 20, 0.9, 0.02
 _LARGEST = 3.0  # rewards of single images, in units of their root mean square, are cut off here
 
 
@@ -44,9 +46,9 @@ class LookAheadGate(LearnedGate):
         self,
         num_tasks: int | None = None,
         temperature: float = 0.1,
-        every: int = 20,
-        momentum: float = 0.9,
-        distance: float = 0.02,
+        every: int = EVERY,
+        momentum: float = MOMENTUM,
+        distance: float = DISTANCE,
         **kwargs: Any,
     ):
         super().__init__(num_tasks, **kwargs)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, ops, tf
-from keras_gssl.pretext.tasks import RANDOM
+from keras_gssl.draws import whole_numbers
 
 
 class Steering(keras.layers.Layer):
@@ -36,7 +36,7 @@ class Steering(keras.layers.Layer):
 
     def chances(self, classes: Any, seed: Any) -> Any:
         """Chances of shape `(batch, tasks)`, for class indices of shape `(batch,)` and the seed of the batch."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement chances(classes, seed).")
 
     def get_config(self) -> dict[str, Any]:
         return {"num_classes": self.num_classes, "num_tasks": self.num_tasks, "name": self.name}
@@ -162,9 +162,7 @@ class LevelSteering(Steering):
         super().build(input_shape)
 
     def chances(self, classes: Any, seed: Any) -> Any:
-        seed = tf.convert_to_tensor(seed)
-        batch = tf.shape(classes)[0]
-        drawn = tf.random.stateless_uniform((batch, 1), seed, 0, 1 << 16, tf.int32, RANDOM)
+        drawn = whole_numbers(seed, 0, (tf.shape(classes)[0], 1), 1 << 16)
         levels = ops.take(ops.convert_to_tensor(self.levels), classes)[:, None]
         return ops.cast(drawn < round(self.share * (1 << 16)), "float32") * chosen(levels, self.num_tasks, seed)
 
@@ -179,8 +177,7 @@ class LevelSteering(Steering):
 
 def chosen(levels: Any, num_tasks: int, seed: Any) -> Any:
     """For each image `levels` tasks drawn at random, as 0 and 1 of shape `(batch, tasks)`."""
-    later = seed + tf.constant((1, 0), seed.dtype)
-    numbers = tf.random.stateless_uniform((tf.shape(levels)[0], num_tasks), later, 0, 1 << 30, tf.int32, RANDOM)
+    numbers = whole_numbers(seed, 1, (tf.shape(levels)[0], num_tasks), 1 << 30)
     ranks = tf.argsort(tf.argsort(numbers, axis=1), axis=1)
     return ops.cast(tf.cast(ranks, tf.float32) < levels, "float32")
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.configured import Configured
 from keras_gssl.pretext.quadrants import NUM_QUADRANTS
 
-RANDOM = "philox"
 CHANNEL_ORDERS = tuple(itertools.permutations(range(3)))
 
 
-class PretextTask:
+class PretextTask(Configured):
     """One way to alter a quadrant such that a small head can tell what was done.
 
     A task of your own is a subclass with `num_choices` and `transform`. It then works everywhere: in the input
@@ -84,13 +84,6 @@ class PretextTask:
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments; extend it when a subclass has arguments of its own."""
         return {"name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> PretextTask:
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.get_config().items())})"
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")

@@ -10,7 +10,7 @@ from keras_gssl.callbacks import DeferredReweighting, RetrainClassifier, StepSch
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.mixing import MIXINGS
 from keras_gssl.data.pipeline import TrainingSet
-from keras_gssl.data.policies import AutoAugment, Cutout, RandAugment
+from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
 from keras_gssl.losses import LDAMLoss, LogitAdjustedLoss
 from keras_gssl.models.applications import application_names, pixel_scale
@@ -156,19 +156,14 @@ def make_optimizer(settings: TrainingSettings, data: ImageData) -> SGD:
 
 def training_batches(settings: TrainingSettings, data: ImageData, model: SupervisedModel) -> TrainingSet:
     """The batches that a model is trained on; where it draws the tasks itself they are left to it."""
-    side = data.image_shape[0]
-    known: dict[str, Any] = {
-        "autoaugment": AutoAugment,
-        "randaugment": RandAugment,
-        "cutout": lambda: Cutout(side // 2),
-    }
+    sizes = {"cutout": (data.image_shape[0] // 2,)}
     kind = MIXINGS[settings.mixing]
     mixing = kind(share=settings.mixing_share, balanced=True, until_epoch=settings.altered_epochs) if kind else None
     return data.train(
         settings.batch_size,
         () if getattr(model, "draws_here", False) else getattr(model, "tasks", ()),
         settings.seed,
-        [known[name]() for name in settings.augmentations],
+        [AUGMENTATIONS[name](*sizes.get(name, ())) for name in settings.augmentations],
         mixing,
         _draw(settings),
     )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from keras_gssl.callbacks import scale_milestones
 from keras_gssl.data.mixing import MIXINGS
+from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.models.backbones import check_backbone_name
 from keras_gssl.models.task_heads import TASK_HEADS
 from keras_gssl.pretext.catalogue import GATES
@@ -35,9 +36,6 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
 
 #: Class losses, and what training with each is called.
 LOSSES: Mapping[str, str] = {"ldam": "ldam-drw", "ce": "ce", "balanced": "balanced"}
-
-#: What can be done to training images beside the crop, the mirror and the tasks.
-AUGMENTATIONS = ("autoaugment", "randaugment", "cutout")
 
 
 def setting(default: Any, help: str, choices: tuple[Any, ...] | None = None, positional: str | None = None) -> Any:
@@ -103,7 +101,7 @@ class TrainingSettings:
     )
     drop_factor: float = setting(0.01, "what the learning rate is multiplied by at each drop")
     reweight_epoch: int = setting(160, "epoch from which classes are re-weighted (loss ldam), for 200 epochs")
-    augmentations: tuple[str, ...] = setting((), "what else is done to training images", AUGMENTATIONS)
+    augmentations: tuple[str, ...] = setting((), "what else is done to training images", tuple(AUGMENTATIONS))
     mixing: str = setting("none", "mix training images of two, the second from a class-balanced draw", tuple(MIXINGS))
     mixing_share: float = setting(0.5, "share of the images that are mixed")
     plain_epochs: int = setting(0, "last epochs, before a classifier is re-trained, without alteration and mixing")
@@ -198,13 +196,14 @@ class TrainingSettings:
         """What is really run: these settings, or with `quick` those of a trial of seconds."""
         if not self.quick:
             return self
+        stage = 0 if self.epochs == 1 else 1  # epochs that a last stage may have
         return dataclasses.replace(
             self,
             epochs=min(self.epochs, 2),
             batch_size=min(self.batch_size, 32),
-            warmup_epochs=min(self.warmup_epochs, 0 if self.schedule != "steps" else self.warmup_epochs),
-            plain_epochs=min(self.plain_epochs, 1 if self.epochs > 1 else 0) if not self.retrain_epochs else 0,
-            retrain_epochs=min(self.retrain_epochs, 1 if self.epochs > 1 else 0),
+            warmup_epochs=self.warmup_epochs if self.schedule == "steps" else 0,
+            plain_epochs=0 if self.retrain_epochs else min(self.plain_epochs, stage),
+            retrain_epochs=min(self.retrain_epochs, stage),
             backbone="resnet8",
             backbone_weights=None,
         )
