@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.devices import mean_share, sum_over_replicas
 
 
 class GradientBalance:
@@ -28,26 +29,23 @@ class GradientBalance:
         return [*self.ratios, *self.chosen]
 
     def weight(self, class_gradient: Any, task_gradients: Sequence[Any], gate: Any) -> Any:
-        """Weight of the pretext losses in this step.
+        """Weight of the pretext losses in this step, the same on all devices that share it.
 
         Args:
             class_gradient: Gradient of the class loss, a mean over the batch, shape `(batch, dim)`.
             task_gradients: For each task the gradients of the images' losses, shape `(batch, dim)`.
             gate: Shape `(batch, tasks)`.
         """
-        batch = ops.cast(ops.shape(class_gradient)[0], "float32")
-        weighed = [ops.stop_gradient(gate[:, i : i + 1]) * each / batch for i, each in enumerate(task_gradients)]
-        of_class = _length(class_gradient)
+        share = mean_share(ops.ones_like(gate[:, 0])) / ops.cast(ops.shape(gate)[0], "float32")  # of one image
+        weighed = [ops.stop_gradient(gate[:, i : i + 1]) * each * share for i, each in enumerate(task_gradients)]
+        squares = [ops.sum(ops.square(each)) for each in (class_gradient, sum(weighed), *weighed)]
+        of_class, of_all, *of_tasks = ops.unstack(ops.sqrt(sum_over_replicas(ops.stack(squares))), len(squares))
         weight: Any = self.ssl_ratio
         if weight == "auto":
-            weight = ops.divide_no_nan(self.gradient_ratio * of_class, _length(sum(weighed)))
+            weight = ops.divide_no_nan(self.gradient_ratio * of_class, of_all)
             weight = ops.stop_gradient(weight)  # 0 where no image was altered: there is nothing to weigh
-        for tracker, gradient in zip(self.ratios, weighed, strict=True):
-            tracker.update_state(ops.divide_no_nan(weight * _length(gradient), of_class))
+        for tracker, length in zip(self.ratios, of_tasks, strict=True):
+            tracker.update_state(ops.divide_no_nan(weight * length, of_class))
         for tracker in self.chosen:
             tracker.update_state(weight)
         return weight
-
-
-def _length(gradient: Any) -> Any:
-    return ops.sqrt(ops.sum(ops.square(gradient)))

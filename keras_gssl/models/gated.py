@@ -11,13 +11,12 @@ from keras_gssl.devices import mean_share
 from keras_gssl.losses import class_indices
 from keras_gssl.models.balance import GradientBalance
 from keras_gssl.models.drawing import DrawsTasks
-from keras_gssl.models.look_ahead import LookAhead, LooksAhead
+from keras_gssl.models.look_ahead import LooksAhead
 from keras_gssl.models.supervised import StepLosses, SupervisedModel
 from keras_gssl.models.task_heads import TASK_HEADS, CutBackbone, Judged, judge, pooled, task_head
 from keras_gssl.pretext.catalogue import make_gate
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.gates import Evidence, Gate
-from keras_gssl.pretext.look_ahead import LookAheadGate
 from keras_gssl.pretext.steering import Steering, make_steering
 from keras_gssl.pretext.tasks import PretextTask, check_tasks
 
@@ -134,10 +133,7 @@ class GatedSSLModel(DrawsTasks, LooksAhead, SupervisedModel):
         ]
         self.balance = GradientBalance([task.name for task in self.tasks], ssl_ratio, gradient_ratio)
         self.draws_here = bool(self.tasks) and (self.steering is not None or self.gate.looks_ahead)
-        wanted = self.gate if self.gate.looks_ahead else LookAheadGate()
-        self.look_ahead = (
-            LookAhead(backbone, num_classes, wanted.momentum, wanted.distance) if self.look_ahead_every() else None
-        )
+        self.look_ahead = self.make_look_ahead()
         self.build(self._image_shape)
 
     def step_losses(self, images: Any, labels: dict[str, Any], sample_weight: Any) -> StepLosses:
@@ -150,9 +146,8 @@ class GatedSSLModel(DrawsTasks, LooksAhead, SupervisedModel):
             judged = self.judged(seen, labels)
             losses = [judged.losses[:, index] for index in range(len(self.tasks))]
         class_gradient, *task_gradients = (_gradient(tape, loss, point) for loss in (class_loss, *losses))
-        evidence = Evidence(features, judged.losses, [task.num_labels for task in self.tasks], applied=judged.applied)
-        if self.gate.needs_gradients:
-            evidence = evidence._replace(class_gradient=class_gradient, task_gradients=task_gradients)
+        num_labels = [task.num_labels for task in self.tasks]
+        evidence = Evidence(features, judged.losses, num_labels, class_gradient, task_gradients, judged.applied)
         gate = self.gate(features)
         gate_loss, reported = self.gate.learn(evidence)
         weight = self.balance.weight(class_gradient, task_gradients, gate)

@@ -24,16 +24,16 @@ class Evidence(NamedTuple):
         task_losses: Cross-entropy of each task's head, shape `(batch, tasks)`.
         num_labels: Labels of each task.
         class_gradient: Gradient of the class loss at the features, shape `(batch, dim)`; any positive factor per image
-            may be in it. None unless the gate `needs_gradients`.
-        task_gradients: For each task, the gradient of its loss at the features, shape `(batch, dim)`. None likewise.
+            may be in it.
+        task_gradients: For each task, the gradient of its loss at the features, shape `(batch, dim)`.
         applied: 1 where a task was applied to an image, else 0, shape `(batch, tasks)`; None where all were.
     """
 
     features: Any
     task_losses: Any
     num_labels: Sequence[int]
-    class_gradient: Any = None
-    task_gradients: Sequence[Any] | None = None
+    class_gradient: Any
+    task_gradients: Sequence[Any]
     applied: Any = None
 
 
@@ -48,7 +48,6 @@ class Gate(keras.layers.Layer):
 
     Attributes:
         trained: Whether training moves the gate's own weights. Where it does not, they are not decayed either.
-        needs_gradients: Whether `learn` reads gradients at the features; they are computed only then.
         looks_ahead: Whether the model is to tell it, every `every` steps, the directional derivatives of the pretext
             losses; see `LookAheadGate`.
         least_tasks: With fewer there is nothing to weigh.
@@ -66,7 +65,6 @@ class Gate(keras.layers.Layer):
     """
 
     trained = True
-    needs_gradients = False
     looks_ahead = False
     least_tasks = 2
     reports: tuple[str, ...] = ()
@@ -152,7 +150,6 @@ class RewardedGate(LearnedGate):
         Ours, not the paper's.
     """
 
-    needs_gradients = True
     reports = ("alignment",)
 
     def __init__(self, num_tasks: int | None = None, temperature: float = 0.5, **kwargs: Any):
@@ -165,7 +162,7 @@ class RewardedGate(LearnedGate):
         return ops.stop_gradient(super().call(features))  # only `learn` moves the gate
 
     def learn(self, evidence: Evidence) -> tuple[Any, Mapping[str, Any]]:
-        alignment = gradient_alignment(evidence.class_gradient, evidence.task_gradients or ())
+        alignment = gradient_alignment(evidence.class_gradient, evidence.task_gradients)
         rewards = task_skill(evidence.task_losses, evidence.num_labels) + alignment
         if evidence.applied is not None:  # of a task that an image was spared nothing is learned there
             expected = self.temperature * ops.stop_gradient(self.logits(ops.stop_gradient(evidence.features)))

@@ -81,7 +81,7 @@ def test_gate_is_moved_and_decayed_only_where_it_is_trained(small_data, make_mod
 def test_history_names_and_evaluate_and_predict(small_data, make_model, tasks):
     model = make_model(tasks=tasks)
     history = model.fit(small_data.train(16, tasks), validation_data=small_data.test(), epochs=2, verbose=0).history
-    per_task = {name for t in tasks for name in (f"{t.name}_loss", f"{t.name}_accuracy", f"gate_{t.name}")}
+    per_task = {pattern.format(t.name) for t in tasks for pattern in ("{}_loss", "{}_accuracy", "gate_{}", "ratio_{}")}
     assert set(history) == {"loss", "class_loss", "accuracy", "val_loss", "val_accuracy"} | per_task
     assert all(len(values) == 2 and np.isfinite(values).all() for values in history.values())
     assert sum(history[f"gate_{task.name}"][-1] for task in tasks) == pytest.approx(1, rel=1e-4)

@@ -54,7 +54,7 @@ def test_round_trip(gating):
 
 def test_unknown_gate_is_named():
     with pytest.raises(
-        ValueError, match="'frozen', 'learned', 'rewarded', 'none', or a keras_gssl.Gate object; received 'soft'"
+        ValueError, match="'frozen', 'learned', 'rewarded', 'none', .* or a keras_gssl.Gate object; received 'soft'"
     ):
         make_gate("soft", 2)
 
@@ -213,19 +213,3 @@ def test_a_gate_object_keeps_its_settings_and_belongs_to_one_model(make_model, t
         make_model(tasks=tasks, gating=gate)
     with pytest.raises(ValueError, match="made for 3 tasks, the model has 2"):
         make_model(tasks=tasks, gating=gssl.LearnedGate(3))
-
-
-@pytest.mark.parametrize(("gating", "tapes"), [("frozen", 1), ("learned", 1), ("none", 1), ("rewarded", 2)])
-def test_a_gate_that_needs_no_gradients_gets_no_tape(gating, tapes, make_model, small_data, monkeypatch):
-    made = []
-    tape = tf.GradientTape
-
-    def counted(*arguments, **options):
-        made.append(options)
-        return tape(*arguments, **options)
-
-    tasks = [gssl.Flip(), gssl.LoRotE()]
-    model = make_model({"run_eagerly": True}, tasks=tasks, gating=gating)
-    monkeypatch.setattr(tf, "GradientTape", counted)
-    model.fit(small_data.train(50, tasks), epochs=1, verbose=0)
-    assert len(made) == tapes
