@@ -65,6 +65,14 @@ def tables(argv: Arguments, prog: str) -> int:
     return run_as_command(lambda given: command.main(given, prog), argv)
 
 
+def compare(argv: Arguments, prog: str) -> int:
+    """does it help on my data? methods times seeds, and what their differences are worth"""
+    from keras_gssl.recipes.command_line import run_as_command
+    from keras_gssl.recipes.compare import command
+
+    return run_as_command(lambda given: command.main(given, prog), argv)
+
+
 def report(argv: Arguments, prog: str) -> int:
     """make the report of a run again, or compare several runs"""
     from keras_gssl.report.command import main
@@ -94,7 +102,7 @@ def predict(argv: Arguments, prog: str) -> int:
 
 
 COMMANDS: dict[str, Callable[[Arguments, str], int]] = {
-    command.__name__: command for command in (quickstart, train, tables, report, explain, export, predict)
+    command.__name__: command for command in (quickstart, train, compare, tables, report, explain, export, predict)
 }
 
 if __name__ == "__main__":

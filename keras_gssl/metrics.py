@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import softmax
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.intervals import bootstrap_intervals
 from keras_gssl.losses import class_indices
 
 MANY_ABOVE = 100
@@ -80,17 +81,21 @@ def evaluate_logits(
 
     Returns:
         `accuracy`, `balanced_accuracy`, `expected_calibration_error`, `many`, `medium`, `few` (mean accuracy of the
-        group's classes, None for an empty group) and `per_class`, all as fractions of 1.
+        group's classes, None for an empty group), `per_class`, all as fractions of 1; `tested`, the test images of each
+        class, and `intervals`, see `bootstrap_intervals`.
     """
     predicted = logits.argmax(axis=1)
     per_class = per_class_accuracy(labels, predicted, len(class_counts))
     groups = shot_groups(class_counts, many_above, few_below)
+    tested = np.bincount(labels, minlength=len(class_counts))
     return {
         "accuracy": float((predicted == labels).mean()),
         "balanced_accuracy": _mean(per_class),
         **{name: _mean(per_class[classes]) for name, classes in groups.items()},
         "expected_calibration_error": expected_calibration_error(labels, softmax(logits.astype("float64"), axis=1)),
         "per_class": [None if np.isnan(value) else float(value) for value in per_class],
+        "tested": tested.tolist(),
+        "intervals": bootstrap_intervals(np.nan_to_num(per_class) * tested, tested),
     }
 
 

@@ -37,6 +37,7 @@ class ImageData:
         source: Name and arguments of the function of `keras_gssl.data` that gives the same data again; None if there is
             none, as for arrays.
         listing: The files that the images come from, if they are the user's own pictures.
+        validation_images, validation_labels: To choose the best epoch, temperature and thresholds on; None without.
     """
 
     train_images: np.ndarray | ImageFiles
@@ -52,6 +53,8 @@ class ImageData:
     name: str = "images"
     source: Mapping[str, Any] | None = None
     listing: Any = None  # a `Listing`, whose module needs this one
+    validation_images: np.ndarray | ImageFiles | None = None
+    validation_labels: np.ndarray | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -104,10 +107,19 @@ class ImageData:
 
         By default in batches of 500, of fewer where images are larger than 64x64.
         """
+        return self._untouched(self.test_images, self.test_labels, batch_size)
+
+    def validation(self, batch_size: int | None = None) -> EvaluationSet | None:
+        """The validation images, likewise; None where there are none."""
+        if self.validation_images is None or self.validation_labels is None:
+            return None
+        return self._untouched(self.validation_images, self.validation_labels, batch_size)
+
+    def _untouched(self, images: np.ndarray | ImageFiles, labels: np.ndarray, batch_size: int | None) -> EvaluationSet:
         if batch_size is None:
             height, width, _ = self.image_shape
             batch_size = max(1, min(500, 500 * 64 * 64 // (height * width)))
-        return EvaluationSet(self.test_images, self.test_labels, self.mean, self.std, batch_size)
+        return EvaluationSet(images, labels, self.mean, self.std, batch_size)
 
     def head(self, train_count: int, test_count: int) -> ImageData:
         """The first `test_count` test images and about `train_count` training images, every class kept: for trials."""
@@ -118,6 +130,8 @@ class ImageData:
             train_labels=self.train_labels[kept],
             test_images=self.test_images[:test_count],
             test_labels=self.test_labels[:test_count],
+            validation_images=None if self.validation_images is None else self.validation_images[:test_count],
+            validation_labels=None if self.validation_labels is None else self.validation_labels[:test_count],
             indices=kept if self.indices is None else self.indices[kept],
             source=self.source and {**self.source, "head": [train_count, test_count]},
         )

@@ -6,12 +6,14 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pictures.folder import image_folder
 from keras_gssl.errors import UserError, as_command
+from keras_gssl.export.calibrated import PRIORS, calibrate
 from keras_gssl.export.check import TestImages, as_input, latency
 from keras_gssl.export.deployable import Deployable, load_deployable
 from keras_gssl.export.interface import INPUT_TYPES
@@ -64,6 +66,9 @@ def main_of_any_kind(argv: Sequence[str] | None = None, prog: str = "python -m k
 def _run(kind: str, arguments: argparse.Namespace) -> None:
     _check_output(kind, arguments.output)
     model = _with_normalisation(load_deployable(arguments.source), arguments)
+    source = Path(arguments.source)
+    folder = RunFolder(source if source.is_dir() else source.parent)
+    model = calibrate(model, folder, arguments.calibrated, arguments.prior)
     data, reason = _find_data(model, arguments)
     test = None if data is None else TestImages(data.test_images, data.test_labels, arguments.max_drop)
     path = _export(kind, model, arguments, data, test)
@@ -120,7 +125,13 @@ def _find_data(model: Deployable, arguments: argparse.Namespace) -> tuple[ImageD
 
 def _pictures(model: Deployable, source: Path) -> ImageData:
     """Pictures of the user's, whose folders are named like the model's classes."""
-    data = image_folder(source, model.classifier.input_shape[1], held_out=0.5, fit=model.fit, cache="memory")
+    reading: dict[str, Any] = {
+        "fit": model.fit,
+        "depth_range": model.depth_range,
+        "cache": "memory",
+        "duplicates": "ignore",
+    }
+    data = image_folder(source, model.classifier.input_shape[1], test=0.5, **reading)
     unknown = sorted(set(data.class_names) - set(model.class_names))
     if model.class_names and unknown:
         raise UserError(
@@ -157,10 +168,33 @@ def _describe(path: Path, model: Deployable, arguments: argparse.Namespace) -> N
     print(f"{path}: {sum(file.stat().st_size for file in files) / 2**20:.2f} MiB")
     print(f"  input  image         {arguments.input}, {pixels}, shape (batch, {_shape(model)})")
     print(f"  output {'probabilities' if arguments.probabilities else 'logits       '} {_classes(model)}")
+    _describe_probabilities(model, arguments)
     if getattr(arguments, "int8", False):
         print(f"  weights and activations in int8, calibrated on up to {CALIBRATION_IMAGES} training images")
     else:
         print(f"  equal to Keras on {compared}, batch 1 and 7")
+
+
+def _describe_probabilities(model: Deployable, arguments: argparse.Namespace) -> None:
+    if arguments.calibrated:
+        print(f"  calibrated: logits divided by {model.adjustment.temperature:.3f}, from the validation pictures")
+    if arguments.prior is not None:
+        told = arguments.prior if isinstance(arguments.prior, str) else "as given"
+        print(f"  logits for another class mix: {told}")
+    if model.thresholds:
+        print("  predict can abstain: it knows the thresholds for precisions of 0.5 to 0.99 (--precision)")
+
+
+def _prior(text: str) -> str | list[float]:
+    """`uniform`, `training`, or numbers with commas between."""
+    if text in PRIORS:
+        return text
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected {', '.join(PRIORS)} or a number for each class with commas between, received {text!r}"
+        ) from None
 
 
 def _parser(kind: str, description: str, prog: str | None) -> argparse.ArgumentParser:
@@ -171,6 +205,17 @@ def _parser(kind: str, description: str, prog: str | None) -> argparse.ArgumentP
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="what to write")
     parser.add_argument("--input", choices=INPUT_TYPES, default="uint8", help="type of the pixels (default: uint8)")
     parser.add_argument("--probabilities", action="store_true", help="give probabilities instead of logits")
+    parser.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="divide logits by the temperature that the validation pictures ask for",
+    )
+    parser.add_argument(
+        "--prior",
+        type=_prior,
+        metavar="MIX",
+        help="the class mix expected in use: uniform, training, or a,b,c (default: the one that training made)",
+    )
     if kind != "saved_model":
         parser.add_argument(
             "--int8", action="store_true", help="compute in int8: smaller and faster, calibrated on training images"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from keras_gssl.errors import UserError
 from keras_gssl.export.interface import INPUT_NAME, INPUT_TYPES
 from keras_gssl.files import read_json
 from keras_gssl.models.supervised import SupervisedModel
+from keras_gssl.probabilities import Adjustment
 from keras_gssl.runs.folder import RunFolder
 
 
@@ -31,6 +32,9 @@ class Deployable:
         samples: A few real images, uint8, to compare on; may be empty.
         normalise_inside: Whether exports normalise, if mean and standard deviation are known; else their caller does.
         fit: How pictures of other shapes are made square, `"crop"` or `"pad"`; see `data.pictures.read_picture`.
+        depth_range: Black and white of greyscale pictures of more than 8 bits; see there.
+        adjustment: What has been done to the logits so that their softmax is a probability in use.
+        thresholds: From which probability on the classifier is right as often as wished; see `precision_thresholds`.
     """
 
     classifier: keras.Model
@@ -40,6 +44,9 @@ class Deployable:
     samples: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0,), "uint8"))
     fit: str = "crop"
     normalise_inside: bool = True
+    depth_range: tuple[float, float] | None = None
+    adjustment: Adjustment = dataclasses.field(default_factory=Adjustment)
+    thresholds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_model(cls, model: SupervisedModel, data: ImageData | None = None) -> Deployable:
@@ -63,6 +70,28 @@ class Deployable:
             mean, std = tuple(known.mean.tolist()), tuple(known.std.tolist())
         names = data.class_names if data is not None else ()
         return cls(model.classifier(normalised=True), mean, std, names)
+
+    def adjusted(self, adjustment: Adjustment, thresholds: Mapping[str, float | None] | None = None) -> Deployable:
+        """The same with other logits: the adjustment becomes part of the last layer's weights.
+
+        Raises:
+            UserError: The classifier does not end in a layer `logits` as this package makes it.
+        """
+        classifier = self.classifier
+        last = classifier.layers[-1]
+        if not (
+            isinstance(last, keras.layers.Dense) and last.name == "logits" and last.activation.__name__ == "linear"
+        ):
+            raise UserError(
+                "Only a classifier that this package made can be calibrated or given another class mix: it ends in a "
+                f"dense layer 'logits', this one in {last.name!r}."
+            )
+        kernel, *bias = last.get_weights()
+        offsets = np.zeros(kernel.shape[1]) if adjustment.offsets is None else np.asarray(adjustment.offsets)
+        logits = keras.layers.Dense(kernel.shape[1], dtype="float32", name="logits")
+        model = keras.Model(classifier.input, logits(last.input), name=classifier.name)
+        logits.set_weights([kernel / adjustment.temperature, sum(bias) / adjustment.temperature + offsets])
+        return dataclasses.replace(self, classifier=model, adjustment=adjustment, thresholds=dict(thresholds or {}))
 
     @property
     def takes_pixels(self) -> bool:
@@ -106,6 +135,9 @@ class Deployable:
             "normalisation": json.dumps({"inside": inside, "mean": self.mean, "std": self.std, "scale": "0-1"}),
             "output": "probabilities" if probabilities else "logits",
             "fit": self.fit,
+            "depth_range": json.dumps(self.depth_range),
+            "adjustment": json.dumps(dataclasses.asdict(self.adjustment)),
+            "thresholds": json.dumps(self.thresholds),
             "image_shape": json.dumps(list(self.classifier.input_shape[1:])),
         }
 
@@ -136,6 +168,7 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
         return as_deployable(model)
     classifier = model.classifier(normalised=True) if isinstance(model, SupervisedModel) else model
     data = read_json(folder.data)
+    reading = data.get("source") or {}
     samples = np.zeros((0,), "uint8")
     if folder.samples.exists():
         with np.load(folder.samples) as stored:
@@ -146,7 +179,8 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
         tuple(data["std"]),
         tuple(data["class_names"]),
         samples,
-        (data.get("source") or {}).get("fit", "crop"),
+        reading.get("fit", "crop"),
+        depth_range=tuple(reading["depth_range"]) if reading.get("depth_range") else None,
     )
 
 

@@ -48,6 +48,17 @@ class Exported:
         """How pictures of other shapes are made square."""
         return self.metadata.get("fit", "crop")
 
+    @property
+    def depth_range(self) -> tuple[float, float] | None:
+        """Black and white of greyscale pictures of more than 8 bits."""
+        found = json.loads(self.metadata.get("depth_range", "null"))
+        return tuple(found) if found else None
+
+    @property
+    def thresholds(self) -> dict[str, float | None]:
+        """From which probability on it is right as often as wished; empty if unknown."""
+        return json.loads(self.metadata.get("thresholds", "{}"))
+
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """Of each class, for one image of uint8 pixels `(height, width, channels)`."""
         outputs = self.run(self._as_input(image)[np.newaxis])[0]
@@ -81,9 +92,11 @@ def open_exported(path: str | os.PathLike[str]) -> Exported:
         file = path / SAVED_MODEL_METADATA
         exported = Exported(saved_model_runner(path), read_json(file) if file.exists() else {})
     elif path.suffix == ".keras" or (path / "settings.json").exists():
+        from keras_gssl.export.calibrated import calibrate
         from keras_gssl.export.deployable import load_deployable
+        from keras_gssl.runs.folder import RunFolder
 
-        model = load_deployable(path)
+        model = calibrate(load_deployable(path), RunFolder(path if path.is_dir() else path.parent))
         exported = Exported(model.logits, model.metadata("uint8", probabilities=False))
     else:
         raise UserError(

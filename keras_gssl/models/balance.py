@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, ops
-from keras_gssl.devices import mean_share, sum_over_replicas
+from keras_gssl.devices import global_batch_size, sum_over_replicas
 
 
 class GradientBalance:
@@ -32,12 +32,12 @@ class GradientBalance:
         """Weight of the pretext losses in this step, the same on all devices that share it.
 
         Args:
-            class_gradient: Gradient of the class loss, a mean over the batch, shape `(batch, dim)`.
+            class_gradient: Gradient of the class loss, a mean over the batch of all devices, shape `(batch, dim)`.
             task_gradients: For each task the gradients of the images' losses, shape `(batch, dim)`.
             gate: Shape `(batch, tasks)`.
         """
-        share = mean_share(ops.ones_like(gate[:, 0])) / ops.cast(ops.shape(gate)[0], "float32")  # of one image
-        weighed = [ops.stop_gradient(gate[:, i : i + 1]) * each * share for i, each in enumerate(task_gradients)]
+        batch = global_batch_size(gate)
+        weighed = [ops.stop_gradient(gate[:, i : i + 1]) * each / batch for i, each in enumerate(task_gradients)]
         squares = [ops.sum(ops.square(each)) for each in (class_gradient, sum(weighed), *weighed)]
         of_class, of_all, *of_tasks = ops.unstack(ops.sqrt(sum_over_replicas(ops.stack(squares))), len(squares))
         weight: Any = self.ssl_ratio

@@ -96,9 +96,18 @@ def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], 
             option, nargs="*", type=item, action=_AsTuple, metavar=names, help=f"{help_text} (default: {shown})"
         )
         return
-    item = next((each for each in typing.get_args(kind) if each is not type(None)), kind)
+    kinds = [each for each in typing.get_args(kind) if each is not type(None)] or [kind]
+    item = _number_or_text if set(kinds) == {float, str} else kinds[0]
     default = "" if field.default is None else f" (default: {field.default})"
     parser.add_argument(option, type=item, choices=choices, metavar=names, help=help_text + default)
+
+
+def _number_or_text(text: str) -> float | str:
+    """A share, or a folder's name."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 class _AsTuple(argparse.Action):

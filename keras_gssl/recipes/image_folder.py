@@ -1,10 +1,13 @@
-"""Gated self-supervision on your own pictures: a folder with one sub-folder per class, or a CSV file of path,label.
+"""Gated self-supervision on your own pictures: a folder with one sub-folder per class, or a list of path and label.
 
 Pictures may be JPEG, PNG, BMP, GIF, WebP or TIFF, of any size, in colour, greyscale, with a palette, transparent or
 in CMYK; they are turned as the camera says and brought to one square size without distortion. A share of each class is
-held out for testing; which pictures those are is kept with the run. Data larger than memory is read from disk.
+held out for testing, and another to choose the best epoch and to calibrate on; which pictures those are is kept with
+the run. Where the folder has train and test (and valid) folders above the classes, those are the split. Data larger
+than memory is read from disk.
 
     python -m keras_gssl.recipes.image_folder photos
+    python -m keras_gssl.recipes.image_folder photos --validation 0.1 --test other_photos
     python -m keras_gssl.recipes.image_folder photos --image-size 128 --epochs 50 --backbone MobileNetV2
     python -m keras_gssl.recipes.image_folder pictures.csv --skip-broken --fit pad
     python -m keras_gssl.recipes.image_folder --resume                              # the newest run goes on
@@ -13,16 +16,16 @@ held out for testing; which pictures those are is kept with the run. Data larger
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from keras_gssl.backend import keras
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pictures.decode import FITS
 from keras_gssl.data.pictures.files import CACHES
-from keras_gssl.data.pictures.folder import load_listing
-from keras_gssl.data.pictures.listing import Listing, list_pictures
+from keras_gssl.data.pictures.folder import DUPLICATES, Reading, load_listing
+from keras_gssl.data.pictures.found import Columns
+from keras_gssl.data.pictures.listing import Listing, check_shares, list_pictures
 from keras_gssl.errors import UserError
 from keras_gssl.files import read_json
 from keras_gssl.recipes.command_line import parse, run
@@ -40,11 +43,26 @@ class ImageFolderSettings(TrainingSettings):
     """Training settings that suit a few thousand pictures of 64x64, and how the pictures are read."""
 
     source: str | None = setting(
-        None, "folder with one sub-folder per class, or CSV file with the columns path and label", positional="DIR"
+        None, "folder with one sub-folder per class, or list of path and label (CSV or text)", positional="DIR"
     )
     image_size: int = setting(64, "side of the square that every picture is brought to, in pixels")
     fit: str = setting("crop", "how pictures become square: cut the ends off, or add black ones", FITS)
-    held_out: float = setting(0.2, "share of each class that is held out for testing")
+    test: float | str = setting(0.2, "share of each class that is held out for testing, or a folder or list")
+    validation: float | str = setting(
+        0.1, "share that best epoch, temperature and thresholds are chosen on, or a folder or list; 0 for none"
+    )
+    fold: tuple[int, ...] = setting((), "number of a part, from 1, and how many there are: test on that part")
+    root: str | None = setting(None, "folder that the paths in a list start from; default: the list's own")
+    path_column: str | None = setting(None, "column of a list that names the picture, if it is not called as usual")
+    label_column: str | None = setting(None, "column that names the class")
+    split_column: str | None = setting(None, "column that says train, validation or test")
+    group_column: str | None = setting(None, "column whose like pictures stay on one side, such as patient or camera")
+    depth_range: tuple[float, ...] = setting(
+        (), "black and white in greyscale pictures of more than 8 bits; none: the bits that they use"
+    )
+    duplicates: str = setting(
+        "name", "pictures on two sides of the split: name them, drop the held-out ones, or ignore", DUPLICATES
+    )
     split_seed: int = setting(0, "which pictures are held out")
     skip_broken: bool = setting(False, "leave unreadable files out, and list them, instead of stopping")
     horizontal_flip: bool = setting(True, "mirror training pictures at random; off where left and right differ")
@@ -63,10 +81,30 @@ class ImageFolderSettings(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.image_size < 8 or self.image_size % 2:
-            raise ValueError(f"image_size must be even and at least 8, received {self.image_size}")
-        if not 0 < self.held_out < 1:
-            raise ValueError(f"held_out must be above 0 and below 1, received {self.held_out:g}")
+        self.reading()
+        check_shares(self.test, self.validation)
+        for name in ("fold", "depth_range"):
+            if len(getattr(self, name)) not in (0, 2):
+                raise ValueError(f"{name} must be two numbers, received {' '.join(map(str, getattr(self, name)))}")
+
+    def reading(self) -> Reading:
+        """How the files are read."""
+        low, high = self.depth_range if len(self.depth_range) == 2 else (None, None)
+        return Reading(
+            self.image_size,
+            self.fit,
+            None if low is None or high is None else (low, high),
+            self.skip_broken,
+            self.duplicates,
+            self.cache,
+            self.horizontal_flip,
+        )
+
+    def listing(self, source: Path) -> Listing:
+        """The pictures, split as these settings say."""
+        columns = Columns(self.path_column, self.label_column, self.split_column, self.group_column)
+        fold = (self.fold[0], self.fold[1]) if self.fold else None
+        return list_pictures(source, self.test, self.validation, self.split_seed, self.root, columns, fold)
 
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:
@@ -79,16 +117,20 @@ def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
     if settings.resume:
         about = read_json(folder.data)
         listing = list_pictures(folder.pictures, root=settings.source or about["source"]["root"])
-        return _load(settings, listing, about["name"], about)
+        known = about["source"].get("depth_range")
+        reading = dataclasses.replace(settings.reading(), depth_range=tuple(known) if known else None)
+        return load_listing(listing, reading, about["name"], about)
     if settings.source is None:
-        raise UserError("DIR is needed: a folder with one sub-folder per class, or a CSV file (see --help).")
+        raise UserError("DIR is needed: a folder with one sub-folder per class, or a list (see --help).")
     source = Path(settings.source)
-    listing = list_pictures(source, settings.held_out, settings.split_seed)
+    listing = settings.listing(source)
     if listing.not_pictures:
         print(f"Passed over {len(listing.not_pictures)} files that are not pictures: {_some(listing.not_pictures)}")
     if listing.empty:
         print(f"Passed over {len(listing.empty)} sub-folders without pictures: {_some(listing.empty)}")
-    data = _load(settings, listing, source.stem)
+    data = load_listing(listing, settings.reading(), source.stem)
+    for note in data.listing.notes:
+        print(note)
     broken = data.listing.broken
     if broken:
         print(f"Left out {len(broken)} pictures that cannot be read:")
@@ -97,21 +139,6 @@ def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
         if len(broken) > SHOWN:
             print(f"   and {len(broken) - SHOWN} more")
     return data
-
-
-def _load(
-    settings: ImageFolderSettings, listing: Listing, name: str, known: Mapping[str, Any] | None = None
-) -> ImageData:
-    return load_listing(
-        listing,
-        settings.image_size,
-        settings.fit,
-        settings.skip_broken,
-        settings.cache,
-        settings.horizontal_flip,
-        name,
-        known,
-    )
 
 
 def _some(names: Sequence[str]) -> str:

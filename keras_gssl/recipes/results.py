@@ -27,11 +27,22 @@ def format_results(result: RunResult, folder: RunFolder) -> str:
     last, best = result.last_epoch, result.best_epoch
     table = format_table({f"last epoch ({last.epoch})": last, f"best epoch ({best.epoch})": best})
     return (
-        f"\nTest accuracy in percent, epochs counted from 0; best is chosen on the test set and so optimistic.\n"
+        f"\nTest accuracy in percent, epochs counted from 0; best is {best.note or 'chosen on the test set'}.\n"
         f"{table}\n"
+        f"{_exactness(last)}"
         f"many: more than {MANY_ABOVE} training images per class; few: fewer than {FEW_BELOW}.\n"
         f"Run folder: {folder.path}\n"
         f"Report:     {folder.report}\n"
         f"Classifier: {folder.classifier}\n"
         f"Export it:  python -m keras_gssl.export onnx {folder.path} -o classifier.onnx"
+    )
+
+
+def _exactness(scores: Scores) -> str:
+    if scores.intervals is None or scores.tested is None:
+        return ""
+    low, high = scores.intervals["accuracy"]
+    return (
+        f"On {sum(scores.tested):,} test images the last epoch's accuracy is known to lie between {100 * low:.2f} and "
+        f"{100 * high:.2f} (95 %).\n"
     )

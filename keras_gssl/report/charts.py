@@ -156,3 +156,19 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray) -> Chart:
         axes.legend(loc="upper left")
 
     return draw
+
+
+def dots(figures: Mapping[str, Sequence[float]], label: str) -> Chart:
+    """A row of dots for each name, and its mean as a line."""
+
+    def draw(axes: Any) -> None:
+        for index, (_, values) in enumerate(figures.items()):
+            colour = SERIES[index % 6]
+            axes.plot(values, np.full(len(values), index), MARKS[index % 6], color=colour, markersize=7, alpha=0.75)
+            mean = float(np.mean(values))
+            axes.plot((mean, mean), (index - 0.3, index + 0.3), color=INK, linewidth=1.8)
+        axes.set_yticks(range(len(figures)), list(figures))
+        axes.set(xlabel=label, ylim=(len(figures) - 0.5, -0.5))
+        axes.grid(axis="x")
+
+    return draw

@@ -168,7 +168,7 @@ def find_image(model: Deployable, folder: RunFolder, name: str) -> tuple[np.ndar
         return images[int(number)], model.class_names[labels[int(number)]], f"sample_{number}"
     path = Path(name)
     try:
-        image = read_picture(path, model.classifier.input_shape[1], model.fit)
+        image = read_picture(path, model.classifier.input_shape[1], model.fit, model.depth_range)
     except PictureError as error:
         raise UserError(f"Cannot read the picture {name}: {error}.") from error
     parent = path.resolve().parent.name

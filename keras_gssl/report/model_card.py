@@ -8,6 +8,7 @@ from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.report.page import percent
 from keras_gssl.report.run_data import RunData, read_run
+from keras_gssl.runs.result import Scores
 from keras_gssl.runs.settings import METHODS
 
 LONGEST_LIST = 50
@@ -32,11 +33,13 @@ def model_card(run: RunData) -> str:
     tasks = ", ".join(settings["tasks"]) or "none"
     counts = about["class_counts"]
     rows = [
-        f"| {name} | {count:,} | {percent(accuracy)} |"
-        for name, count, accuracy in zip(about["class_names"], counts, last.per_class, strict=True)
+        f"| {name} | {count:,} | {'-' if tested is None else tested} | {percent(accuracy)} |"
+        for name, count, tested, accuracy in zip(
+            about["class_names"], counts, last.tested or [None] * len(counts), last.per_class, strict=True
+        )
     ]
     if len(rows) > LONGEST_LIST:
-        rows = [*rows[:LONGEST_LIST], f"| ... {len(rows) - LONGEST_LIST} more in metrics.json | | |"]
+        rows = [*rows[:LONGEST_LIST], f"| ... {len(rows) - LONGEST_LIST} more in metrics.json | | | |"]
     groups = ", ".join(f"{group} {percent(getattr(last, group))}" for group in GROUPS)
     rare = [name for name, count in zip(about["class_names"], counts, strict=True) if count < FEW_BELOW]
     return f"""# Model card: {run.name}
@@ -60,18 +63,17 @@ gate {settings["gating"]}, loss {settings["loss"]}, {settings["epochs"]} epochs,
 On the test images, after the last epoch: accuracy {percent(last.accuracy)} %, balanced \
 {percent(last.balanced_accuracy)} %; by class size: {groups} (many: more than {MANY_ABOVE} training images, few: \
 fewer than {FEW_BELOW}). Expected calibration error {percent(last.expected_calibration_error)} %. One run; other \
-seeds give other figures.
+seeds give other figures.{_intervals(last)}{_chosen(run)}
 
-| class | training images | test accuracy, % |
-|---|---|---|
+| class | training images | test images | test accuracy, % |
+|---|---|---|---|
 {chr(10).join(rows)}
 
 ## Limits
 
 - It knows these classes only, and names one of them for any picture.
 - It was tested on images like those that it was trained on; elsewhere it may be worse.
-{_rare_line(rare)}- Its probabilities are not calibrated for decisions that cost something; see the calibration \
-diagram in report.html.
+{_rare_line(rare)}{_probabilities(run)}
 
 ## Licence
 
@@ -82,6 +84,36 @@ that it started from. keras_gssl itself is under the Apache License 2.0.
 
 def _numbers(values: list[float]) -> str:
     return " ".join(f"{value:.4f}" for value in values)
+
+
+def _intervals(scores: Scores) -> str:
+    if scores.intervals is None:
+        return ""
+    low, high = scores.intervals["accuracy"]
+    return (
+        f" With other test images of the same kind the accuracy would lie between {percent(low)} and {percent(high)} "
+        f"(95 %, bootstrap)."
+    )
+
+
+def _chosen(run: RunData) -> str:
+    validation, doubles = run.about.get("validation_images", 0), run.about.get("doubles", 0)
+    told = f" {validation:,} further images were for choosing on." if validation else ""
+    return told + (f" {doubles} images are (nearly) in two of these parts." if doubles else "")
+
+
+def _probabilities(run: RunData) -> str:
+    if "temperature" not in run.calibration:
+        return (
+            "- Its probabilities are not calibrated for decisions that cost something; see the calibration diagram in "
+            "report.html."
+        )
+    errors = run.calibration["test_calibration_error"]
+    return (
+        f"- Its probabilities are calibrated only in files that were exported so (temperature "
+        f"{run.calibration['temperature']:.3f}, from validation images): calibration error on the test images "
+        f"{percent(errors['after'])} %, without {percent(errors['before'])} %. They hold for the class mix there."
+    )
 
 
 def _rare_line(rare: list[str]) -> str:

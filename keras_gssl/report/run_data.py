@@ -24,6 +24,7 @@ class RunData:
     about: dict[str, Any]
     history: dict[str, np.ndarray]
     predictions: dict[str, np.ndarray]
+    calibration: dict[str, Any]
 
     @property
     def name(self) -> str:
@@ -56,4 +57,5 @@ def read_run(path: str | Path) -> RunData:
     history = {name: np.array([float(row.get(name) or "nan") for row in rows]) for name in columns}
     with np.load(folder.predictions) as stored:
         predictions = dict(stored)
-    return RunData(folder, read_result(folder.metrics), read_json(folder.data), history, predictions)
+    calibration = read_json(folder.calibration) if folder.calibration.exists() else {}  # not in runs of version 0.1
+    return RunData(folder, read_result(folder.metrics), read_json(folder.data), history, predictions, calibration)

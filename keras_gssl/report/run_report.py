@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
+from keras_gssl.intervals import wilson_interval
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.pretext.tasks import TASKS, make_tasks
 from keras_gssl.report.charts import calibration, class_accuracy, confusion, curves, svg
@@ -18,7 +20,6 @@ from keras_gssl.report.page import definitions, page, percent, section, table
 from keras_gssl.report.run_data import RunData, read_run
 
 EXPLAINED = 6
-BEST_NOTE = "The best epoch is chosen on the test set, as in the paper, and so optimistic."
 
 
 def write_report(path: str | Path) -> Path:
@@ -64,21 +65,43 @@ def _results(run: RunData) -> str:
     ]
     note = (
         f"In percent, on the test images; epochs counted from 0. many: classes with more than {MANY_ABOVE} training "
-        f"images; few: fewer than {FEW_BELOW}. {BEST_NOTE} All below is of the last epoch."
+        f"images; few: fewer than {FEW_BELOW}. The best epoch is {run.result.best_epoch.note}. All below is of the "
+        f"last epoch.{_exactness(run)}{_doubles(run)}"
     )
     return section("Results", table(titles, rows), note, wide=True)
 
 
+def _exactness(run: RunData) -> str:
+    intervals = run.result.last_epoch.intervals
+    if intervals is None:
+        return ""
+    accuracy, balanced = (
+        f"{percent(intervals[name][0])} to {percent(intervals[name][1])}" for name in ("accuracy", "balanced_accuracy")
+    )
+    return (
+        f" With other test images of the same kind the last epoch's accuracy would lie between {accuracy}, balanced "
+        f"{balanced} (95 % of draws); another seed of the training changes it too."
+    )
+
+
+def _doubles(run: RunData) -> str:
+    count = run.about.get("doubles", 0)
+    if not count:
+        return ""
+    return f" {count} pictures for validation or testing are (nearly) the same as one for something else."
+
+
 def _curves(run: RunData) -> list[str]:
     best, last = run.result.best_epoch.epoch, run.result.last_epoch.epoch
+    chosen_on = "validation" if run.about.get("validation_images") else "test"
     losses = {
         title: run.series(column)
-        for title, column in (("total", "loss"), ("class", "class_loss"), ("test", "val_loss"))
+        for title, column in (("total", "loss"), ("class", "class_loss"), (chosen_on, "val_loss"))
         if len(run.series(column)[0])
     }
     accuracies = {
         title: (epochs, 100 * values)
-        for title, (epochs, values) in (("training", run.series("accuracy")), ("test", run.series("val_accuracy")))
+        for title, (epochs, values) in (("training", run.series("accuracy")), (chosen_on, run.series("val_accuracy")))
         if len(epochs)
     }
     marks = f"The vertical lines are the best ({best}) and the last epoch ({last})."
@@ -114,12 +137,25 @@ def _labels_of(tasks: list[str]) -> dict[str, int]:
 
 
 def _per_class(run: RunData) -> str:
-    accuracy = run.result.last_epoch.per_class
+    scores = run.result.last_epoch
+    accuracy = scores.per_class
     chart = svg(
         "Accuracy per class against number of training images",
         class_accuracy({run.name: accuracy}, run.about["class_counts"], run.class_names),
     )
-    return section("Accuracy per class", chart, "Rare classes are on the left.")
+    shown = section("Accuracy per class", chart, "Rare classes are on the left.")
+    if scores.tested is None:
+        return shown
+    rows = []
+    for name, count, tested, share in zip(
+        run.class_names, run.about["class_counts"], scores.tested, accuracy, strict=True
+    ):
+        low, high = wilson_interval(round((share or 0) * tested), tested) if tested else (None, None)
+        interval = f"{percent(low)} to {percent(high)}" if tested else "-"
+        rows.append((name, f"{count:,}", f"{tested:,}", percent(share), interval))
+    columns = ("class", "training images", "test images", "accuracy", "95 % interval")
+    note = "In percent. Of few test images nothing is known for sure, whatever the accuracy: see the interval (Wilson)."
+    return shown + section("Every class", table(columns, rows), note)
 
 
 def _confusion(run: RunData) -> str:
@@ -132,12 +168,24 @@ def _confusion(run: RunData) -> str:
 
 def _calibration(run: RunData) -> str:
     error = percent(run.result.last_epoch.expected_calibration_error)
-    return section(
-        "Calibration",
-        svg("Calibration diagram", calibration(run.predictions["labels"], run.probabilities)),
+    note = (
         f"Bars below the line: the classifier is surer than it is right. Expected calibration error {error} %; the "
-        f"figures on the bars are numbers of test images.",
+        f"figures on the bars are numbers of test images."
     )
+    labels, content = (
+        run.predictions["labels"],
+        svg("Calibration diagram", calibration(run.predictions["labels"], run.probabilities)),
+    )
+    temperature = run.calibration.get("temperature")
+    if temperature:
+        after = percent(run.calibration["test_calibration_error"]["after"])
+        note += (
+            f" Below it the same with logits divided by {temperature:.3f}, as {run.calibration['validation_images']:,} "
+            f"validation images ask for and exports with calibrated probabilities do: error {after} %."
+        )
+        probabilities = softmax(run.predictions["logits"].astype("float64") / temperature, axis=1)
+        content += svg("Calibration diagram after temperature scaling", calibration(labels, probabilities))
+    return section("Calibration", content, note)
 
 
 def _mistakes(run: RunData) -> list[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from keras_gssl.backend import keras, tf
 from keras_gssl.callbacks import DeferredReweighting, RetrainClassifier, StepSchedule
@@ -12,7 +15,7 @@ from keras_gssl.data.mixing import MIXINGS
 from keras_gssl.data.pipeline import TrainingSet
 from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
-from keras_gssl.losses import LDAMLoss, LogitAdjustedLoss
+from keras_gssl.losses import LDAMLoss, LogitAdjustedLoss, class_balanced_weights
 from keras_gssl.models.applications import application_names, pixel_scale
 from keras_gssl.models.backbones import make_backbone
 from keras_gssl.models.distillation import Distillation
@@ -102,7 +105,7 @@ def epoch_length(settings: TrainingSettings, data: ImageData) -> int:
 def heads_of(settings: TrainingSettings) -> str:
     if settings.class_head != "auto":
         return settings.class_head
-    return "dense" if settings.loss == "ce" else "cosine"
+    return "dense" if settings.loss in ("ce", "class-balanced") else "cosine"
 
 
 def _loss(settings: TrainingSettings, data: ImageData) -> keras.losses.Loss:
@@ -112,6 +115,29 @@ def _loss(settings: TrainingSettings, data: ImageData) -> keras.losses.Loss:
         scale = HEADS["cosine"] if heads_of(settings) == "cosine" else None
         return LogitAdjustedLoss(data.class_counts, settings.adjustment, scale)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def trained_mix(settings: TrainingSettings, class_counts: Sequence[int]) -> list[float]:
+    """Share of each class that the logits stand for, as far as the settings say: what a prior is to be set against.
+
+    Cross-entropy gives the mix of the training images; a loss that weighs classes, their weighted mix; balanced softmax
+    and a classifier that was re-trained with it or with balanced batches, equal shares.
+    """
+    mix = np.asarray(class_counts, "float64")
+    if settings.retrain_epochs:
+        mix = np.ones_like(mix)
+    elif settings.loss == "balanced":
+        mix = mix ** (1 - settings.adjustment)
+    elif reweighting_epoch(settings) is not None:
+        mix = mix * class_balanced_weights(class_counts)
+    return (mix / mix.sum()).tolist()
+
+
+def reweighting_epoch(settings: TrainingSettings) -> int | None:
+    """The epoch from which classes are weighed by their number of images; None if they never are."""
+    if settings.loss == "class-balanced":
+        return 0
+    return settings.milestones()[1] if settings.loss == "ldam" else None
 
 
 def _draw(settings: TrainingSettings) -> TaskDraw:
@@ -174,8 +200,9 @@ def stage_callbacks(
 ) -> list[keras.callbacks.Callback]:
     """What changes in the course of the epochs."""
     callbacks: list[keras.callbacks.Callback] = []
-    if settings.loss == "ldam":
-        callbacks.append(DeferredReweighting(data.class_counts, settings.milestones()[1]))
+    start = reweighting_epoch(settings)
+    if start is not None:
+        callbacks.append(DeferredReweighting(data.class_counts, start))
     if settings.retrain_epochs:
         counts = data.class_counts if settings.loss == "ce" else None
         callbacks.append(RetrainClassifier(settings.epochs - settings.retrain_epochs, counts))

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.imagenet import tiny_imagenet
-from keras_gssl.data.pictures.folder import load_listing
+from keras_gssl.data.pictures.folder import Reading, load_listing
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.data.sources import cifar10_lt, cifar100_lt, digits_lt
 from keras_gssl.errors import UserError
@@ -40,6 +40,8 @@ def describe(data: ImageData) -> dict[str, Any]:
         "std": list(data.std),
         "subset_sha256": data.subset_hash,
         "test_images": len(data.test_labels),
+        "validation_images": 0 if data.validation_labels is None else len(data.validation_labels),
+        "doubles": 0 if data.listing is None else len(data.listing.doubles),
         "source": data.source,
     }
 
@@ -60,9 +62,9 @@ def reload_data(folder: RunFolder, data_dir: str | None = None) -> ImageData:
         raise UserError(f"The data of the run in {folder.path} cannot be loaded again: it was given as arrays.")
     function, head = source.pop("function"), source.pop("head", None)
     if function == "image_folder":
-        root = source.pop("root")
+        root, name = source.pop("root"), source.pop("name")
         listing = list_pictures(folder.pictures, root=data_dir or root)
-        loaded = load_listing(listing, cache="disk", known=about, **source)
+        loaded = load_listing(listing, Reading(cache="disk", **source), name, about)
     else:
         if data_dir is not None:
             if "data_dir" not in source:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.image_data import ImageData
-from keras_gssl.files import replacing
-from keras_gssl.metrics import evaluate_logits
+from keras_gssl.files import replacing, write_json
+from keras_gssl.metrics import evaluate_logits, expected_calibration_error
 from keras_gssl.models.supervised import SupervisedModel
+from keras_gssl.probabilities import fit_temperature
+from keras_gssl.runs.building import trained_mix
 from keras_gssl.runs.checkpoints import save_model
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.precision import resolve_precision
@@ -30,7 +34,9 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
     classifier = model.classifier(normalised=True)
     save_model(classifier, folder.classifier)
     logits, features = predict(classifier, data)
-    keep_predictions(folder, data, logits, features)
+    validation = predict_validation(classifier, data)
+    keep_predictions(folder, data, logits, features, validation)
+    write_calibration(folder, settings, data, logits, validation)
     evaluated = [row for row in rows if row.get("val_accuracy")]
     best = max(evaluated, key=lambda row: float(row["val_accuracy"]), default=rows[-1])
     best_logits, _ = predict(keras.models.load_model(folder.best).classifier(normalised=True), data)
@@ -40,14 +46,21 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
         last_epoch=Scores(int(rows[-1]["epoch"]), **evaluate_logits(data.test_labels, logits, data.class_counts)),
         best_epoch=Scores(
             int(best["epoch"]),
-            note="chosen on the test set, as in the paper: optimistic",
+            note="chosen on the test set, as in the paper: optimistic"
+            if validation is None
+            else "chosen on the validation images",
             **evaluate_logits(data.test_labels, best_logits, data.class_counts),
         ),
         method=settings.method,
         settings=settings.to_json(),
         full_length=len(rows) >= settings.planned_epochs and not settings.quick,
         milestones={"learning_rate_drops": list(drops), "reweighting": reweight_epoch},
-        data={"name": data.name, "class_counts": data.class_counts, "subset_sha256": data.subset_hash},
+        data={
+            "name": data.name,
+            "class_names": list(data.class_names),
+            "class_counts": data.class_counts,
+            "subset_sha256": data.subset_hash,
+        },
         wall_time_seconds=round(sum(float(row["seconds"]) for row in (*rows, *pretraining)), 1),
         versions={
             "keras_gssl": __version__,
@@ -62,29 +75,63 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
     return result
 
 
-def predict(classifier: keras.Model, data: ImageData) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of all test images, shape `(count, classes)`, and what the last layer gets, shape `(count, features)`."""
+def predict(
+    classifier: keras.Model, data: ImageData, batches: EvaluationSet | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of all images, by default those for testing, shape `(count, classes)`, and what the last layer gets,
+    shape `(count, features)`."""
     both = keras.Model(classifier.input, [classifier.output, classifier.get_layer("logits").input])
     signature = [tf.TensorSpec((None, *data.image_shape), tf.float32)]
     step = tf.function(lambda images: both(images, training=False), input_signature=signature)
-    logits, features = zip(*(step(images) for images, _ in data.test()), strict=True)
+    logits, features = zip(*(step(images) for images, _ in batches or data.test()), strict=True)
     return np.concatenate(logits), np.concatenate(features)
 
 
-def keep_predictions(folder: RunFolder, data: ImageData, logits: np.ndarray, features: np.ndarray) -> None:
+def predict_validation(classifier: keras.Model, data: ImageData) -> np.ndarray | None:
+    """Logits of the validation images; None where there are none."""
+    batches = data.validation()
+    return None if batches is None else predict(classifier, data, batches)[0]
+
+
+def keep_predictions(
+    folder: RunFolder, data: ImageData, logits: np.ndarray, features: np.ndarray, validation: np.ndarray | None
+) -> None:
     """Write what the report and the explanations need of the test set, so that they do not need the data set."""
     confidence = softmax(logits, axis=1).max(axis=1)
     wrong = np.flatnonzero(logits.argmax(axis=1) != data.test_labels)
     mistakes = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES_KEPT]
+    of_validation: dict[str, Any] = {}
+    if validation is not None:
+        of_validation = {"validation_labels": data.validation_labels, "validation_logits": validation.astype("float32")}
     with replacing(folder.predictions) as partial:
         np.savez_compressed(
             partial,
+            **of_validation,
             labels=data.test_labels,
             logits=logits.astype("float32"),
             features=features.astype("float16"),
             mistakes=mistakes,
             mistake_images=np.asarray(data.test_images[mistakes]),
         )
+
+
+def write_calibration(
+    folder: RunFolder, settings: TrainingSettings, data: ImageData, logits: np.ndarray, validation: np.ndarray | None
+) -> None:
+    """What the exports need to give probabilities: the class mix of the logits, and the temperature."""
+    found: dict[str, Any] = {"trained_mix": trained_mix(settings, data.class_counts)}
+    if validation is not None and data.validation_labels is not None:
+        temperature = fit_temperature(data.validation_labels, validation)
+        errors = (
+            expected_calibration_error(data.test_labels, softmax(each.astype("float64"), axis=1))
+            for each in (logits, logits / temperature)
+        )
+        found |= {
+            "temperature": temperature,
+            "validation_images": len(data.validation_labels),
+            "test_calibration_error": dict(zip(("before", "after"), errors, strict=True)),
+        }
+    write_json(folder.calibration, found)
 
 
 def hardware() -> str:

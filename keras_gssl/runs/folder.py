@@ -18,10 +18,12 @@ class RunFolder:
     history.csv      one row per epoch, epochs counted from 0
     checkpoint-N     the whole training state after N epochs, while the run goes on
     last.keras       the model after the last epoch
-    best.keras       the model of the best epoch on the test set
+    best.keras       the model of the best epoch, on the validation images, without any on the test set
     classifier.keras the last model without pretext heads, stock Keras layers only
     metrics.json     final metrics, last and best epoch apart: a `RunResult`
-    predictions.npz  logits and features of the test images after the last epoch, and the most confident mistakes
+    predictions.npz  logits and features of the test images after the last epoch, the most confident mistakes, and the
+                     logits of the validation images, if there are any
+    calibration.json the class mix that the logits stand for, and the temperature that validation images ask for
     pictures.csv     of one's own pictures: every file with its class, and whether it was held out
     report.html      the run as one page
     model_card.md    what the classifier is, what it was trained on, how good it is
@@ -39,6 +41,7 @@ class RunFolder:
         self.classifier = self.path / "classifier.keras"
         self.metrics = self.path / "metrics.json"
         self.predictions = self.path / "predictions.npz"
+        self.calibration = self.path / "calibration.json"
         self.pictures = self.path / "pictures.csv"
         self.report = self.path / "report.html"
         self.model_card = self.path / "model_card.md"

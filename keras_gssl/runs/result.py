@@ -22,6 +22,8 @@ class Scores:
         many, medium, few: Mean accuracy of the classes of that size; None where there are none.
         expected_calibration_error: Mean gap between confidence and accuracy.
         per_class: Accuracy of each class; None for one without test images.
+        tested: Test images of each class; None in results of version 0.1.
+        intervals: 95 % intervals of `accuracy` and `balanced_accuracy` over the test images; None likewise.
         note: How the epoch was chosen, if that matters.
     """
 
@@ -33,6 +35,8 @@ class Scores:
     few: float | None
     expected_calibration_error: float
     per_class: Sequence[float | None]
+    tested: Sequence[int] | None = None
+    intervals: Mapping[str, Sequence[float]] | None = None
     note: str | None = None
 
     def to_json(self) -> dict[str, Any]:

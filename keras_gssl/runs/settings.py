@@ -32,10 +32,13 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "sum": {"gating": "none", "pretraining": "none", "label_augmentation": "none"},
     "augment-only": {"ssl_ratio": 0.0, "gradient_ratio": 0.0, "pretraining": "none", "label_augmentation": "none"},
     "balanced": {"tasks": (), "loss": "balanced", "pretraining": "none", "label_augmentation": "none"},
+    "class-balanced": {"tasks": (), "loss": "class-balanced", "pretraining": "none", "label_augmentation": "none"},
 }
 
 #: Class losses, and what training with each is called.
-LOSSES: Mapping[str, str] = {"ldam": "ldam-drw", "ce": "ce", "balanced": "balanced"}
+LOSSES: Mapping[str, str] = {
+    "ldam": "ldam-drw", "ce": "ce", "balanced": "balanced", "class-balanced": "class-balanced",
+}  # fmt: skip
 
 
 def setting(default: Any, help: str, choices: tuple[Any, ...] | None = None, positional: str | None = None) -> Any:
@@ -70,7 +73,10 @@ class TrainingSettings:
     share: float = setting(1.0, "share of the images that are altered")
     steering: str = setting("none", "give each class the alterations that it can bear", ("none", *STEERING))
     loss: str = setting(
-        "ldam", "class loss: LDAM with deferred re-weighting, cross-entropy, or balanced softmax", tuple(LOSSES)
+        "ldam",
+        "class loss: LDAM with deferred re-weighting, cross-entropy, balanced softmax, or cross-entropy with classes "
+        "weighed by their number of images",
+        tuple(LOSSES),
     )
     adjustment: float = setting(1.0, "how much of the class frequencies balanced softmax takes out")
     class_head: str = setting(

@@ -75,7 +75,17 @@ def train(
     if finished < settings.epochs and checkpoint != folder.last:  # which is there once a run has ended, early or not
         batches = training_batches(settings, data, model)
         stages = stage_callbacks(settings, data, batches)
-        _fit(model, batches, settings, folder, finished, report_every, stages, data.test(), callbacks)
+        _fit(
+            model,
+            batches,
+            settings,
+            folder,
+            finished,
+            report_every,
+            stages,
+            data.validation() or data.test(),
+            callbacks,
+        )
         if callbacks:
             _, checkpoint = folder.checkpoint()
             save_model(model, checkpoint or folder.last)

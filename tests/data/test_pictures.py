@@ -1,22 +1,20 @@
-"""Own pictures: reading every kind, listing and splitting, broken files, streaming, and the recipe."""
+"""Own pictures: reading every kind, broken files, doubles, streaming, and the recipe."""
 
-import csv
+import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 import keras_gssl as gssl
-from keras_gssl.data.pictures.decode import PictureError, read_picture
+from keras_gssl.data.pictures.decode import PictureError, depth_range_of, read_picture
 from keras_gssl.data.pictures.folder import PictureFiles
-from keras_gssl.data.pictures.listing import hold_out, list_pictures
+from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.errors import UserError
 from keras_gssl.recipes import image_folder
 from keras_gssl.runs.data_description import reload_data
 from keras_gssl.runs.folder import RunFolder
-from tests.pictures import KINDS, SHAPES, draw, make_folder, save
+from tests.pictures import KINDS, draw, make_folder, save
 
 QUICK = ["--quick", "--image-size", "32"]
 
@@ -34,6 +32,93 @@ def test_every_kind_gives_the_picture_that_was_drawn(tmp_path, kind):
     wanted = np.asarray(picture.convert("L").convert("RGB") if grey else picture).astype(int)
     assert got.shape == (48, 48, 3)
     assert np.abs(got - wanted).mean() < (12 if kind in ("gif", "palette", "cmyk") else 6)
+
+
+@pytest.mark.parametrize(("bits", "form"), [(10, "png"), (12, "png"), (12, "tif"), (14, "png"), (16, "png")])
+def test_deep_grey_pictures_are_scaled_by_what_they_hold(tmp_path, bits, form):
+    """12 bits in a file of 16 would be black, 0 to 15, by its type alone."""
+    values = np.linspace(0, 2**bits - 1, 32 * 32).astype("uint16").reshape(32, 32)
+    path = tmp_path / f"deep.{form}"
+    Image.fromarray(values).save(path)
+    save(draw("disc", (32, 32), np.random.default_rng(0)), tmp_path / "flat", "png")
+    found = depth_range_of([str(tmp_path / "flat.png"), str(path)])
+    assert found == (0, 2**bits - 1)
+    wanted = np.round(values / (2**bits - 1) * 255)
+    assert np.abs(read_picture(path, 32, depth_range=found)[..., 0] - wanted).max() <= 1
+    assert read_picture(path, 32)[..., 0].max() == round((2**bits - 1) * 255 / 65535)
+    assert depth_range_of([str(tmp_path / "flat.png")]) is None
+
+
+def test_fractions_and_a_range_of_ones_own(tmp_path):
+    values = np.linspace(0, 1, 32 * 32, dtype="float32").reshape(32, 32)
+    Image.fromarray(values).save(tmp_path / "fractions.tif")
+    assert depth_range_of([str(tmp_path / "fractions.tif")]) == (0, 1)
+    assert np.abs(read_picture(tmp_path / "fractions.tif", 32)[..., 0] - values * 255).max() <= 1
+    narrow = read_picture(tmp_path / "fractions.tif", 32, depth_range=(0.25, 0.75))[..., 0].astype(int)
+    assert np.abs(narrow - ((values - 0.25) * 510).clip(0, 255)).max() <= 1
+
+
+def test_deep_pictures_keep_their_range_to_the_exported_file(tmp_path, capsys):
+    for name, low in (("dark", 0), ("light", 2000)):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        for number in range(8):
+            values = np.random.default_rng(number).integers(low, low + 2000, (32, 32)).astype("uint16")
+            Image.fromarray(values).save(tmp_path / "scans" / name / f"{number}.png")
+    run = tmp_path / "run"
+    image_folder.main([str(tmp_path / "scans"), *QUICK, "--run-dir", str(run)])
+    assert "Pictures of more than 8 bits are read as black to white from 0 to 4095." in capsys.readouterr().out
+    model = gssl.export.load_deployable(run)
+    assert model.depth_range == (0, 4095)
+    exported = gssl.export.open_exported(run)
+    assert exported.depth_range == (0, 4095)
+    data = reload_data(RunFolder(run))
+    assert np.asarray(data.train_images[data.train_labels == 1]).mean() > 150
+
+
+def test_files_that_are_no_pictures_inside(tmp_path):
+    """PostScript would start another program, and a pipe would be waited for."""
+    (tmp_path / "e.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(PictureError, match="cannot identify"):
+        read_picture(tmp_path / "e.jpg", 16)
+    os.mkfifo(tmp_path / "f.jpg")
+    with pytest.raises(PictureError, match="it is not a file"):
+        read_picture(tmp_path / "f.jpg", 16)
+
+
+def test_pictures_of_too_many_pixels_are_named(tmp_path):
+    Image.new("1", (14000, 14000)).save(tmp_path / "huge.png")
+    with pytest.raises(PictureError, match="it has more than 178,000,000 pixels"):
+        read_picture(tmp_path / "huge.png", 16)
+
+
+def test_the_same_picture_on_two_sides_is_found(tmp_path, capsys):
+    """As another file, as another format and size; not what only looks a little alike."""
+    photos = make_folder(tmp_path / "photos", counts=(20, 20, 20, 20))
+    random = np.random.default_rng(9)
+    pictures = {}
+    for number in range(6):  # detailed ones, as photographs are
+        noise = random.integers(0, 256, (6, 6, 3)).astype("uint8")
+        pictures[number] = Image.fromarray(noise).resize((96, 96), Image.Resampling.BICUBIC)
+        pictures[number].save(photos / "disc" / f"noise {number}.png")
+    names = [f"disc/noise {number}.png" for number in range(6)]
+    listing = list_pictures(photos, 0.3)
+    where = {name: listing.parts[listing.names.tolist().index(name)] for name in names}
+    for name, part in where.items():
+        kind = "ring" if part == "test" else "square"
+        other = pictures[int(name[-5])]
+        other.resize((80, 80)).save(photos / kind / f"copy of {name[-5]}.jpg", quality=90)
+    data = gssl.data.image_folder(photos, 64, 0.3)
+    sides = dict(zip(data.listing.names.tolist(), data.listing.parts.tolist(), strict=True))
+    copies = {f"{kind}/copy of {n}.jpg": f"disc/noise {n}.png" for n in range(6) for kind in ("ring", "square")}
+    wanted = {frozenset(pair) for pair in copies.items() if pair[0] in sides and sides[pair[0]] != sides[pair[1]]}
+    found = {frozenset(pair) for pair in data.listing.doubles.items()}
+    assert {pair for pair in found if any("noise" in name for name in pair)} == wanted and wanted
+    assert all(sides[held_out] != "train" for held_out in data.listing.doubles)
+    assert "the figures on them are too good" in data.listing.notes[-1]
+    left = gssl.data.image_folder(photos, 64, 0.3, duplicates="drop")
+    assert len(left.test_labels) == len(data.test_labels) - len(found)
+    assert not set(left.listing.names) & set(data.listing.doubles)
+    assert not gssl.data.image_folder(photos, 64, 0.3, duplicates="ignore").listing.doubles
 
 
 def test_transparent_pixels_become_white(tmp_path):
@@ -67,58 +152,6 @@ def test_a_truncated_jpeg_is_broken(tmp_path):
         read_picture(path, 32)
 
 
-@settings(max_examples=50, deadline=None)
-@given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=6), share=st.floats(0.05, 0.6), seed=st.integers(0, 9))
-def test_the_split_is_made_per_class(counts, share, seed):
-    labels = np.repeat(np.arange(len(counts)), counts)
-    names = [f"{label}/{position}" for position, label in enumerate(labels)]
-    chosen = hold_out(names, labels, share, seed)
-    for label, count in enumerate(counts):
-        held = int(chosen[labels == label].sum())
-        assert held < count, "something is left to train on"
-        assert held == (0 if count == 1 else min(count - 1, max(1, round(share * count))))
-    order = np.random.default_rng(0).permutation(len(names))
-    shuffled = hold_out([names[each] for each in order], labels[order], share, seed)
-    np.testing.assert_array_equal(shuffled, chosen[order])
-
-
-def test_listing_a_folder_and_its_csv(photos, tmp_path):
-    (photos / "notes.txt").write_text("not a picture")
-    (photos / "void").mkdir()
-    (photos / "disc" / ".ipynb_checkpoints").mkdir()
-    (photos / "disc" / ".ipynb_checkpoints" / "copy.png").write_bytes(b"")
-    listing = list_pictures(photos)
-    assert listing.class_names == tuple(sorted(SHAPES)) and len(listing.paths) == 42
-    assert listing.not_pictures == ("notes.txt",) and listing.empty == ("void",)
-    assert listing.digest == list_pictures(photos).digest != list_pictures(photos, seed=1).digest
-    listing.write(tmp_path / "kept.csv")
-    again = list_pictures(tmp_path / "kept.csv", root=photos)
-    np.testing.assert_array_equal(listing.paths, again.paths)
-    np.testing.assert_array_equal(listing.held_out, again.held_out)
-    with (photos / "mine.csv").open("w", newline="") as file:  # paths relative to the file, no split
-        rows = csv.writer(file)
-        rows.writerow(("path", "label"))
-        rows.writerows((name, "x" if number % 2 else "y") for number, name in enumerate(listing.names))
-    mine = list_pictures(photos / "mine.csv")
-    assert mine.class_names == ("x", "y") and len(mine.paths) == 42 and 6 <= mine.held_out.sum() <= 10
-    (photos / "mine.csv").unlink()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("file,label\na,b\n", "expected a first line with the columns path and label, received file, label"),
-        ("path,label\na.png,\n", "line 2: expected a path and a label"),
-        ("path,label,split\na.png,x,dev\n", "split must be train or test, received 'dev'"),
-        ("path,label\na.png,x\n", "pictures of 1 classes, at least 2 are needed"),
-    ],
-)
-def test_mistakes_in_a_csv_are_named(tmp_path, content, message):
-    (tmp_path / "list.csv").write_text(content)
-    with pytest.raises(UserError, match=message):
-        list_pictures(tmp_path / "list.csv")
-
-
 def test_memory_and_disk_give_the_same_batches(photos, tasks):
     memory = gssl.data.image_folder(photos, 32, cache="memory")
     disk = gssl.data.image_folder(photos, 32, cache="disk")
@@ -149,7 +182,8 @@ def test_the_recipe_from_folder_to_report(photos, tmp_path, capsys):
     run = RunFolder(tmp_path / "run")
     results = image_folder.main([str(photos), *QUICK, "--run-dir", str(run.path)])
     assert "method moe" in capsys.readouterr().out
-    assert results.data["class_counts"] == [4, 19, 1, 10]
+    assert results.data["class_counts"] == [3, 17, 1, 9]
+    assert results.best_epoch.note == "chosen on the validation images"
     assert results.last_epoch.per_class[2] is None, "of a class with one picture there is none to test on"
     assert run.report.exists() and run.model_card.exists()
     # What was held out is kept with the run, even if the folder changes.
@@ -187,7 +221,7 @@ def test_a_run_of_a_csv_file_resumes_by_the_file(tmp_path):
 def test_a_lost_training_picture_is_replaced_by_a_test_picture(tmp_path):
     photos = make_folder(tmp_path / "photos", counts=(6, 6, 2, 1))
     listing = list_pictures(photos)
-    (lost,) = np.flatnonzero((listing.labels == 0) & ~listing.held_out)
+    (lost,) = np.flatnonzero((listing.labels == 0) & (listing.parts == "train"))
     open(listing.paths[lost], "w").close()
     data = gssl.data.image_folder(photos, 32, skip_broken=True)
     assert data.class_counts[0] == 1 and list(data.listing.broken) == [listing.names[lost]]
@@ -207,7 +241,7 @@ def test_a_picture_that_breaks_while_training_is_named(tmp_path, monkeypatch):
 
 
 def test_samples_are_not_all_of_one_class(photos):
-    labels = gssl.data.image_folder(photos, 32, held_out=0.5).test_labels
+    labels = gssl.data.image_folder(photos, 32, test=0.5).test_labels
     assert len(set(labels[:8])) > 1
 
 
@@ -217,7 +251,7 @@ def test_samples_are_not_all_of_one_class(photos):
         ([], "DIR is needed"),
         (["nowhere"], "There is no folder or CSV file nowhere"),
         (["nowhere", "--image-size", "31"], "image_size must be even and at least 8, received 31"),
-        (["nowhere", "--held-out", "1"], "held_out must be above 0 and below 1"),
+        (["nowhere", "--test", "1"], "test must be a share above 0 and below 1"),
         (["nowhere", "--backbone", "MobileNetV9"], "keras.applications"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,38 +11,72 @@ import numpy as np
 
 from keras_gssl.backend import tf
 from keras_gssl.data.image_data import ImageData
-from keras_gssl.data.pictures.decode import FITS, PictureError, read_all, read_picture
-from keras_gssl.data.pictures.files import ImageFiles, fits_in_memory
+from keras_gssl.data.pictures.decode import FITS, DepthRange, PictureError, depth_range_of, read_all, read_picture
+from keras_gssl.data.pictures.duplicates import find_duplicates, fingerprint
+from keras_gssl.data.pictures.files import CACHES, ImageFiles, fits_in_memory
+from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION, Columns
 from keras_gssl.data.pictures.listing import Listing, list_pictures
 from keras_gssl.errors import UserError
 
+DUPLICATES = ("name", "drop", "ignore")
 STATISTICS_FROM = 2000  # pictures that mean and standard deviation are taken from, at the most
 CHUNK = 100
 SMALLEST_STD = 1e-3
 
 
-def image_folder(
-    source: str | Path,
-    image_size: int = 64,
-    held_out: float = 0.2,
-    split_seed: int = 0,
-    fit: str = "crop",
-    skip_broken: bool = False,
-    cache: str = "auto",
-    horizontal_flip: bool = True,
-) -> ImageData:
-    """Your own pictures, from a folder with a sub-folder per class or a CSV file.
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How picture files become arrays.
 
-    Args:
-        source: See `list_pictures`.
+    Attributes:
         image_size: Side of the square that every picture is brought to, in pixels; even.
-        held_out: Share of each class that is held out for testing.
-        split_seed: Which pictures are held out.
         fit: `"crop"` or `"pad"`: how pictures that are not square are made so; see `read_picture`.
+        depth_range: Black and white of greyscale pictures of more than 8 bits; None: looked up in the pictures.
         skip_broken: Leave unreadable files out instead of raising an error.
+        duplicates: Pictures for validation or testing that are nearly the same as one for something else: `"name"`
+            notes them, `"drop"` leaves them out, `"ignore"` does not look for them.
         cache: `"memory"` decodes all pictures once, `"disk"` decodes each when a batch needs it, `"auto"` chooses
             memory if that takes less than half of what is free.
         horizontal_flip: Whether training pictures are mirrored at random.
+    """
+
+    image_size: int = 64
+    fit: str = "crop"
+    depth_range: DepthRange | None = None
+    skip_broken: bool = False
+    duplicates: str = "name"
+    cache: str = "auto"
+    horizontal_flip: bool = True
+
+    def __post_init__(self) -> None:
+        if self.image_size < 8 or self.image_size % 2:
+            raise UserError(f"image_size must be even and at least 8, received {self.image_size}.")
+        for name, choices in (("fit", FITS), ("duplicates", DUPLICATES), ("cache", CACHES)):
+            if getattr(self, name) not in choices:
+                raise UserError(f"{name} must be one of {', '.join(choices)}; received {getattr(self, name)!r}.")
+        if self.depth_range is not None and not self.depth_range[0] < self.depth_range[1]:
+            low, high = self.depth_range
+            raise UserError(f"depth_range must rise from black to white, received {low:g} {high:g}.")
+
+
+def image_folder(
+    source: str | Path,
+    image_size: int = 64,
+    test: float | str | Path = 0.2,
+    validation: float | str | Path = 0.0,
+    split_seed: int = 0,
+    root: str | Path | None = None,
+    columns: Columns | None = None,
+    fold: tuple[int, int] | None = None,
+    **reading: Any,
+) -> ImageData:
+    """Your own pictures, from a folder with a sub-folder per class or a list.
+
+    Args:
+        source, test, validation, root, columns, fold: See `list_pictures`.
+        image_size: Side of the square that every picture is brought to, in pixels; even.
+        split_seed: Which pictures are held out.
+        **reading: See `Reading`.
 
     Returns:
         `ImageData` whose class names are the sub-folders' names, sorted.
@@ -51,52 +86,36 @@ def image_folder(
 
     Example:
 
-    >>> data = gssl.data.image_folder("photos", image_size=64)  # doctest: +SKIP
+    >>> data = gssl.data.image_folder("photos", image_size=64, validation=0.1)  # doctest: +SKIP
     """
-    listing = list_pictures(source, held_out, split_seed)
-    return load_listing(listing, image_size, fit, skip_broken, cache, horizontal_flip, Path(source).name)
+    listing = list_pictures(source, test, validation, split_seed, root, columns, fold)
+    return load_listing(listing, Reading(image_size, **reading), Path(source).name)
 
 
 def load_listing(
-    listing: Listing,
-    image_size: int,
-    fit: str = "crop",
-    skip_broken: bool = False,
-    cache: str = "auto",
-    horizontal_flip: bool = True,
-    name: str = "pictures",
-    known: Mapping[str, Any] | None = None,
+    listing: Listing, reading: Reading, name: str = "pictures", known: Mapping[str, Any] | None = None
 ) -> ImageData:
     """The pictures of a listing.
 
     Args:
         listing: Files.
-        image_size, fit, skip_broken, cache, horizontal_flip: See `image_folder`.
+        reading: How they are read.
         name: For reports.
         known: `data.json` of a run that was made with this listing: its pictures must all be there still, and its mean
             and standard deviation are taken.
     """
-    if image_size < 8 or image_size % 2:
-        raise UserError(f"image_size must be even and at least 8, received {image_size}.")
-    if fit not in FITS:
-        raise UserError(f"fit must be one of {', '.join(FITS)}; received {fit!r}.")
-    shape = (image_size, image_size, 3)
-    in_memory = fits_in_memory(len(listing.names) * int(np.prod(shape)), cache)
-    if known is not None and not in_memory:
-        broken = {i: "it is not there" for i, path in enumerate(listing.paths) if not Path(path).exists()}
-        images = None
-    else:
-        images, broken = read_all(listing.paths, image_size, fit, keep=in_memory)
-    if broken and (known is not None or not skip_broken):
-        _stop(listing, broken, known is not None)
-    kept = np.setdiff1d(np.arange(len(listing.names)), list(broken))
-    if broken:
-        listing = listing.leaving_out(broken)
-    everything = images[kept] if images is not None else PictureFiles(listing.paths, shape, fit)
-    train = np.flatnonzero(~listing.held_out)
+    shape = (reading.image_size, reading.image_size, 3)
+    if reading.depth_range is None and known is None:
+        reading = dataclasses.replace(reading, depth_range=depth_range_of(listing.paths))
+        if reading.depth_range is not None:
+            told = " to ".join(f"{each:g}" for each in reading.depth_range)
+            notes = (*listing.notes, f"Pictures of more than 8 bits are read as black to white from {told}.")
+            listing = dataclasses.replace(listing, notes=notes)
+    listing, everything = _read(listing, reading, shape, known is not None)
+    train, validation = listing.members(TRAIN), listing.members(VALIDATION)
     # In an order of its own, so that the first ones are not all of one class.
-    test = np.random.default_rng(0).permutation(np.flatnonzero(listing.held_out))
-    missing = [name for index, name in enumerate(listing.class_names) if not (listing.labels[train] == index).any()]
+    test = np.random.default_rng(0).permutation(listing.members(TEST))
+    missing = [each for index, each in enumerate(listing.class_names) if not (listing.labels[train] == index).any()]
     if missing or not len(test):
         what = f"class {missing[0]!r} has no training picture" if missing else "no class has a picture to hold out"
         raise UserError(f"Of the readable pictures, {what}: add pictures, or remove the class.")
@@ -106,22 +125,78 @@ def load_listing(
         train_labels=listing.labels[train],
         test_images=everything[test],
         test_labels=listing.labels[test],
+        validation_images=everything[validation] if len(validation) else None,
+        validation_labels=listing.labels[validation] if len(validation) else None,
         class_names=listing.class_names,
         mean=tuple(mean),
         std=tuple(std),
-        crop_padding=image_size // 8,
-        horizontal_flip=horizontal_flip,
+        crop_padding=reading.image_size // 8,
+        horizontal_flip=reading.horizontal_flip,
         name=name,
         source={
             "function": "image_folder",
             "root": str(listing.root),
-            "image_size": image_size,
-            "fit": fit,
-            "horizontal_flip": horizontal_flip,
+            "image_size": reading.image_size,
+            "fit": reading.fit,
+            "horizontal_flip": reading.horizontal_flip,
             "name": name,
+            **({"depth_range": list(reading.depth_range)} if reading.depth_range is not None else {}),
         },
         listing=listing,
     )
+
+
+def _read(
+    listing: Listing, reading: Reading, shape: tuple[int, int, int], begun: bool
+) -> tuple[Listing, np.ndarray | PictureFiles]:
+    """The pictures, in memory or not, and the listing of those that can be used."""
+    in_memory = fits_in_memory(len(listing.names) * int(np.prod(shape)), reading.cache)
+    fingerprints: np.ndarray | None = None
+    if begun and not in_memory:
+        broken = {i: "it is not there" for i, path in enumerate(listing.paths) if not Path(path).exists()}
+        images = None
+    else:
+        look_at = None
+        if reading.duplicates != "ignore" and not begun:
+            of_each = fingerprints = np.zeros(len(listing.names), "uint64")
+
+            def look_at(position: int, pixels: np.ndarray) -> None:
+                of_each[position] = fingerprint(pixels)
+
+        images, broken = read_all(
+            listing.paths, reading.image_size, reading.fit, in_memory, reading.depth_range, look_at
+        )
+    if broken and (begun or not reading.skip_broken):
+        _stop(listing, broken, begun)
+    kept = np.setdiff1d(np.arange(len(listing.names)), list(broken))
+    listing = listing.leaving_out(broken) if broken else listing
+    everything = (
+        images[kept] if images is not None else PictureFiles(listing.paths, shape, reading.fit, reading.depth_range)
+    )
+    if fingerprints is not None:
+        listing, everything = _without_doubles(listing, everything, fingerprints[kept], reading.duplicates == "drop")
+    return listing, everything
+
+
+def _without_doubles(
+    listing: Listing, everything: np.ndarray | PictureFiles, fingerprints: np.ndarray, drop: bool
+) -> tuple[Listing, np.ndarray | PictureFiles]:
+    """Notes the pictures that are on two sides of the split, or leaves those out that are held out."""
+    pairs = find_duplicates(fingerprints, listing.parts, lambda i: np.asarray(everything[np.array([i])])[0])
+    if not pairs:
+        return listing, everything
+    doubles = {str(listing.names[pair.held_out]): str(listing.names[pair.other]) for pair in pairs}
+    one, other = next(iter(doubles.items()))
+    told = (
+        f"{len(doubles)} pictures for validation or testing are the same as one for something else, or nearly, first "
+        f"{one} and {other}"
+    )
+    notes = (*listing.notes, f"{told}: {'they are left out' if drop else 'the figures on them are too good'}.")
+    listing = dataclasses.replace(listing, notes=notes, doubles=doubles)
+    if not drop:
+        return listing, everything
+    kept = np.setdiff1d(np.arange(len(listing.names)), [pair.held_out for pair in pairs])
+    return listing.only(kept), everything[kept]
 
 
 def _stop(listing: Listing, broken: Mapping[int, str], begun: bool) -> None:
@@ -132,6 +207,8 @@ def _stop(listing: Listing, broken: Mapping[int, str], begun: bool) -> None:
             f"{told}, although the run was made with them: put them back, or say where their folder is now "
             f"(source; for exports data_dir)."
         )
+    if len(broken) == len(listing.names):
+        raise UserError(f"{told}: say which folder the paths start from (root).")
     raise UserError(f"{told}: mend or remove them, or leave them out (skip_broken).")
 
 
@@ -153,22 +230,28 @@ def _statistics(images: np.ndarray | ImageFiles) -> tuple[list[float], list[floa
 class PictureFiles(ImageFiles):
     """Pictures of any kind that stay on disk and are brought to one size when a batch needs them."""
 
-    def __init__(self, paths: Sequence[str] | np.ndarray, image_shape: tuple[int, int, int], fit: str = "crop"):
+    def __init__(
+        self,
+        paths: Sequence[str] | np.ndarray,
+        image_shape: tuple[int, int, int],
+        fit: str = "crop",
+        depth_range: DepthRange | None = None,
+    ):
         super().__init__(paths, image_shape)
-        self.fit = fit
+        self.fit, self.depth_range = fit, depth_range
 
     def __getitem__(self, index: slice | np.ndarray) -> PictureFiles:
-        return PictureFiles(self.paths[index], self.image_shape, self.fit)
+        return PictureFiles(self.paths[index], self.image_shape, self.fit, self.depth_range)
 
     def check(self) -> None:
         for path in self.paths:
             try:
-                read_picture(path, self.image_shape[0], self.fit)
+                read_picture(path, self.image_shape[0], self.fit, self.depth_range)
             except PictureError as error:
                 raise UserError(f"Cannot read the picture {path}: {error}") from error
 
     def _decode(self, path: tf.Tensor) -> tf.Tensor:
         def read(name: Any) -> np.ndarray:
-            return read_picture(np.asarray(name).item().decode(), self.image_shape[0], self.fit)
+            return read_picture(np.asarray(name).item().decode(), self.image_shape[0], self.fit, self.depth_range)
 
         return tf.ensure_shape(tf.numpy_function(read, [path], tf.uint8, stateful=False), self.image_shape)

@@ -1,4 +1,4 @@
-"""Which pictures there are, of which classes, and which of them are held out for testing."""
+"""Which pictures there are, of which classes, and which of them are for training, validation and testing."""
 
 from __future__ import annotations
 
@@ -10,174 +10,234 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gssl.data.pictures.decode import SUFFIXES, is_picture
+from keras_gssl.data.pictures.decode import SUFFIXES
+from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION, Columns, Found
+from keras_gssl.data.pictures.list_file import read_list
+from keras_gssl.data.pictures.split import fold_of, split_by_class, split_by_group
+from keras_gssl.data.pictures.tree import read_tree
 from keras_gssl.errors import DataNotFoundError, UserError
 from keras_gssl.files import replacing
 
-TRAIN, TEST = "train", "test"
+NAMED = 5  # classes that a note names
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """Picture files, their classes, and which of them are held out.
+    """Picture files, their classes, and what each is for.
 
     Attributes:
         root: The folder that the names start from.
-        names: Of the files, with `/` between folders.
+        names: Of the files, with `/` between folders; absolute where they lie elsewhere.
         labels: Class of each, shape `(count,)`.
-        held_out: Whether each is a test picture, shape `(count,)`.
+        parts: What each is for, `"train"`, `"validation"` or `"test"`, shape `(count,)`.
         class_names: One per class.
+        groups: Of each, where pictures of one group stay on one side; None without.
+        notes: What its maker should know of how it was read, one line each.
         not_pictures: Files that were passed over because their names are not those of pictures.
         empty: Sub-folders without pictures, which are no classes.
         broken: Files that were left out because they cannot be read, with the reason.
+        doubles: Pictures that are nearly the same as one for something else: the name of each, and of the other.
     """
 
     root: Path
     names: np.ndarray
     labels: np.ndarray
-    held_out: np.ndarray
+    parts: np.ndarray
     class_names: tuple[str, ...]
+    groups: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
     not_pictures: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     broken: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    doubles: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def paths(self) -> np.ndarray:
         return np.array([str(self.root / name) for name in self.names], str)
 
+    def members(self, part: str) -> np.ndarray:
+        """Positions of the pictures of a part."""
+        return np.flatnonzero(self.parts == part)
+
     @property
     def digest(self) -> str:
         """SHA-256 of the training pictures' names and classes."""
-        lines = (f"{name}\t{self.class_names[label]}\n" for name, label, held_out in self._rows() if not held_out)
+        lines = (f"{name}\t{self.class_names[label]}\n" for name, label, part in self._rows() if part == TRAIN)
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
     def leaving_out(self, broken: Mapping[int, str]) -> Listing:
-        """The listing without some files, by position, each with the reason; the classes stay.
+        """The listing without files that cannot be read, by position, each with the reason; the classes stay.
 
-        A class that has thereby lost its only training picture gets one of its test pictures in its place.
+        A class that has thereby lost its only training picture gets one of its others in its place.
         """
         kept = np.setdiff1d(np.arange(len(self.names)), list(broken))
-        labels, held_out = self.labels[kept], self.held_out[kept].copy()
+        reasons = {str(self.names[position]): reason for position, reason in broken.items()}
+        listing = dataclasses.replace(self.only(kept), broken={**self.broken, **reasons})
+        labels, parts = listing.labels, listing.parts
         for label in np.unique(labels):
             members = np.flatnonzero(labels == label)
-            if held_out[members].all():
-                held_out[members[0]] = False
-        reasons = {str(self.names[position]): reason for position, reason in broken.items()}
-        return dataclasses.replace(self, names=self.names[kept], labels=labels, held_out=held_out, broken=reasons)
+            if not (parts[members] == TRAIN).any():
+                parts[members[0]] = TRAIN
+        return listing
+
+    def only(self, kept: np.ndarray) -> Listing:
+        """The listing of the pictures at these positions; the classes stay."""
+        groups = None if self.groups is None else self.groups[kept]
+        return dataclasses.replace(
+            self, names=self.names[kept], labels=self.labels[kept], parts=self.parts[kept], groups=groups
+        )
 
     def write(self, path: Path) -> None:
         """As a CSV file of path, label and split, from which `list_pictures` gives the same listing again."""
         with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(("path", "label", "split"))
-            for name, label, held_out in self._rows():
-                rows.writerow((name, self.class_names[label], TEST if held_out else TRAIN))
+            rows.writerows((name, self.class_names[label], part) for name, label, part in self._rows())
 
-    def _rows(self) -> Iterable[tuple[str, int, bool]]:
-        return zip(self.names, self.labels, self.held_out, strict=True)
+    def _rows(self) -> Iterable[tuple[str, int, str]]:
+        return zip(self.names.tolist(), self.labels.tolist(), self.parts.tolist(), strict=True)
 
 
-def list_pictures(source: str | Path, held_out: float = 0.2, seed: int = 0, root: str | Path | None = None) -> Listing:
-    """The pictures of a folder or a CSV file, split into training and test pictures.
+def list_pictures(
+    source: str | Path,
+    test: float | str | Path = 0.2,
+    validation: float | str | Path = 0.0,
+    seed: int = 0,
+    root: str | Path | None = None,
+    columns: Columns | None = None,
+    fold: tuple[int, int] | None = None,
+) -> Listing:
+    """The pictures of a folder or of a list, each for training, for validation or for testing.
 
     Args:
-        source: A folder with one sub-folder per class (pictures may lie deeper), or a CSV file with the columns `path`
-            and `label`; with a third column `split` (`train` or `test`) that split is taken.
-        held_out: Share of each class' pictures that is held out for testing. A class of two or more pictures keeps at
-            least one of each kind; a class' only picture is trained on.
+        source: A folder with one sub-folder per class (pictures may lie deeper), or with `train` and `test` (`valid`,
+            ...) folders above those; a folder with `metadata.csv`; or a list, see `read_list`.
+        test: Share of each class' pictures that is held out for testing, or another folder or list that holds them.
+            Where the source says itself which are for testing, that stands. A class of two or more pictures keeps one
+            for training and one for testing, of three or more also one for validation.
+        validation: Likewise, to choose the best epoch and other settings on; 0 for none.
         seed: Which pictures are held out: a pure function of it and of the pictures' names.
-        root: Folder that the paths in a CSV file start from, or another file in it; default: the file's own.
+        root: Folder that the paths in a list start from, or another file in it; default: the list's own.
+        columns: Names of the columns of a list.
+        fold: `(number, count)`: of so many parts of equal size, which is the test pictures, counted from 1; in place
+            of a share.
 
     Raises:
         DataNotFoundError: There are no pictures, or fewer than two classes; the message says what was looked for.
+        UserError: A share or a list cannot be used; the message says why.
     """
+    check_shares(test, validation)
     source = Path(source)
-    if not 0 < held_out < 1:
-        raise UserError(f"held_out must be above 0 and below 1, received {held_out:g}.")
     if not source.exists():
         raise DataNotFoundError(f"There is no folder or CSV file {source}.")
     start = Path(root) if root is not None and not source.is_dir() else source
-    folder = start.parent if start.is_file() else start
-    found = _from_folder(source) if source.is_dir() else _from_csv(source)
-    class_names = tuple(sorted(set(found.classes)))
+    folder = (start.parent if start.is_file() else start).resolve()
+    found = _read(source, columns)
+    for other, part in ((validation, VALIDATION), (test, TEST)):
+        if not isinstance(other, float):
+            found.extend(_elsewhere(Path(other), part, folder, columns))
+    found.settle_doubles()
+    class_names = _in_order(found.classes)
     if len(class_names) < 2:
         raise DataNotFoundError(
             f"{source} has pictures of {len(class_names)} classes, at least 2 are needed: expected "
-            + ("one sub-folder per class, with" if source.is_dir() else "columns path and label, naming")
+            + ("one sub-folder per class, with" if source.is_dir() else "a path and a label in each line, naming")
             + f" files that end in {', '.join(SUFFIXES[:6])}, ..."
+            + (f" ({found.hint})" if found.hint else "")
         )
     numbers = {name: index for index, name in enumerate(class_names)}
     labels = np.array([numbers[name] for name in found.classes], "int64")
-    chosen = [split == TEST for split in found.splits] if found.splits else None
+    parts = _parts(found, labels, test, validation, seed, fold)
+    notes = [*found.notes, *_too_few(labels, parts, class_names)]
     return Listing(
-        folder.resolve(),
+        folder,
         np.array(found.names, str),
         labels,
-        np.array(chosen) if chosen is not None else hold_out(found.names, labels, held_out, seed),
+        parts,
         class_names,
+        np.array(found.groups, str) if any(found.groups) else None,
+        tuple(notes),
         tuple(found.not_pictures),
         tuple(found.empty),
     )
 
 
-def hold_out(names: Sequence[str], labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Which pictures are held out, class by class: shape `(count,)`, bool."""
-    chosen = np.zeros(len(names), bool)
-    order = np.argsort(np.asarray(names, str), kind="stable")
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        count = min(len(members) - 1, max(1, round(share * len(members))))
-        # A seed per class: pictures that come to one class leave the split of the others as it was.
-        chosen[np.random.default_rng([seed, int(label)]).permutation(members)[:count]] = True
-    return chosen
+def check_shares(test: float | str | Path, validation: float | str | Path) -> None:
+    """Raise `UserError` for shares that leave nothing to train or to test on."""
+    if isinstance(test, float) and not 0 < test < 1:
+        raise UserError(f"test must be a share above 0 and below 1, or a folder; received {test:g}.")
+    if isinstance(validation, float) and not 0 <= validation < 1:
+        raise UserError(f"validation must be a share from 0 and below 1, or a folder; received {validation:g}.")
+    together = sum(each for each in (test, validation) if isinstance(each, float))
+    if together >= 1:
+        raise UserError(f"test and validation must leave pictures to train on, received shares of {together:g}.")
 
 
-@dataclasses.dataclass
-class _Found:
-    names: list[str] = dataclasses.field(default_factory=list)
-    classes: list[str] = dataclasses.field(default_factory=list)
-    splits: list[str] = dataclasses.field(default_factory=list)
-    not_pictures: list[str] = dataclasses.field(default_factory=list)
-    empty: list[str] = dataclasses.field(default_factory=list)
+def _read(source: Path, columns: Columns | None) -> Found:
+    return read_tree(source) if source.is_dir() else read_list(source, columns or Columns())
 
 
-def _from_folder(folder: Path) -> _Found:
-    found = _Found()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if any(part.startswith(".") for part in name.parts):  # what editors and notebooks keep there
-            continue
-        if path.is_dir():
-            if len(name.parts) == 1:
-                found.empty.append(path.name)
-        elif len(name.parts) > 1 and is_picture(path):
-            found.names.append(name.as_posix())
-            found.classes.append(name.parts[0])
-        else:
-            found.not_pictures.append(name.as_posix())
-    filled = set(found.classes)
-    found.empty = [name for name in found.empty if name not in filled]
+def _elsewhere(source: Path, part: str, folder: Path, columns: Columns | None) -> Found:
+    """Pictures of one part that lie somewhere else."""
+    if not source.exists():
+        raise DataNotFoundError(f"{part} must be a share or a folder or list that exists; there is no {source}.")
+    found = _read(source, columns)
+    if source.is_dir():  # else its names start from where those of the main list do
+        inside = source.resolve()
+        found.names = [str(inside / name) if inside != folder else name for name in found.names]
+    found.parts = [part] * len(found.names)
     return found
 
 
-def _from_csv(path: Path) -> _Found:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataNotFoundError(f"Cannot read {path} as a CSV file in UTF-8: {error}.") from error
-    if not {"path", "label"} <= set(columns):
-        raise DataNotFoundError(
-            f"{path}: expected a first line with the columns path and label, received {', '.join(columns) or 'none'}."
-        )
-    for number, row in enumerate(rows, start=2):
-        if not row["path"] or not row["label"]:
-            raise DataNotFoundError(f"{path}, line {number}: expected a path and a label, received {row}.")
-        if "split" in columns and row["split"] not in (TRAIN, TEST):
-            raise DataNotFoundError(f"{path}, line {number}: split must be train or test, received {row['split']!r}.")
-    return _Found(
-        [row["path"] for row in rows],
-        [row["label"] for row in rows],
-        [row["split"] for row in rows] if "split" in columns else [],
-    )
+def _parts(
+    found: Found,
+    labels: np.ndarray,
+    test: float | str | Path,
+    validation: float | str | Path,
+    seed: int,
+    fold: tuple[int, int] | None,
+) -> np.ndarray:
+    """What each picture is for: as the source says, and what it does not say drawn."""
+    parts = np.array(found.parts, object)
+    if fold is not None and (parts == TEST).any():
+        found.notes.append("Folds are made of all pictures: what the source says of train and test is passed over.")
+        parts[:] = ""
+    if (parts == VALIDATION).any() and not (parts == TEST).any() and isinstance(test, float):
+        found.notes.append("There are validation but no test pictures: the validation pictures are tested on.")
+        parts[parts == VALIDATION] = TEST
+    shares = {
+        TEST: test if isinstance(test, float) and not (parts == TEST).any() else 0.0,
+        VALIDATION: validation if isinstance(validation, float) and not (parts == VALIDATION).any() else 0.0,
+    }
+    parts[parts == ""] = TRAIN
+    open_to = np.flatnonzero(parts == TRAIN)
+    names, of = np.array(found.names, str)[open_to], labels[open_to]
+    if fold is not None:
+        parts[open_to] = fold_of(names, of, fold, shares[VALIDATION], seed, found.groups_of(open_to))
+    elif any(found.groups):
+        parts[open_to] = split_by_group(names, of, found.groups_of(open_to), shares, seed)
+    else:
+        parts[open_to] = split_by_class(names, of, shares, seed)
+    return parts.astype(str)
+
+
+def _in_order(classes: Iterable[str]) -> tuple[str, ...]:
+    """Sorted; where all are whole numbers, as numbers."""
+    names = set(classes)
+    if all(name.isdecimal() for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
+
+
+def _too_few(labels: np.ndarray, parts: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """What became of classes that do not have a picture for every part."""
+    notes = []
+    wanted = [part for part in (TRAIN, VALIDATION, TEST) if (parts == part).any()]
+    for part in wanted[1:]:
+        without = [name for index, name in enumerate(class_names) if part not in parts[labels == index]]
+        if without:
+            shown = ", ".join(without[:NAMED]) + (", ..." if len(without) > NAMED else "")
+            notes.append(
+                f"{len(without)} classes have too few pictures for {len(wanted)} parts and none for {part}: {shown}"
+            )
+    return notes

@@ -30,7 +30,7 @@ MARKERS = ("<!-- results: made by `make tables` -->", "<!-- end of results -->")
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.recipes.tables") -> int:
     arguments = _parser(prog).parse_args(argv)
-    overrides = dict(_assignment(text) for text in arguments.set)
+    overrides = dict(assignment(text) for text in arguments.set)
     if arguments.quick:
         overrides["quick"] = True
     table = select(read_table(arguments.table, overrides, arguments.seeds), arguments.rows, arguments.columns)
@@ -73,7 +73,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """A setting and its value, as `--set` takes them."""
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--set expects KEY=VALUE, received {text!r}.")

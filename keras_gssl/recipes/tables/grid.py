@@ -138,7 +138,8 @@ def read_table(path: str | Path, overrides: Mapping[str, Any] | None = None, see
                 column["name"],
                 None if math.isnan(figure) else float(figure),
                 tuple(
-                    _run(where, column.get("recipe"), common, {**own, "seed": seed}) for seed in (seeds or file_seeds)
+                    make_run(where, column.get("recipe"), common, {**own, "seed": seed})
+                    for seed in (seeds or file_seeds)
                 ),
             )
     return Table(
@@ -177,7 +178,8 @@ def _check_types(path: str | Path, content: Mapping[str, Any], seeds: Any) -> No
             raise UserError(f"{path}: expected {expected}.")
 
 
-def _run(where: str, recipe: Any, common: Mapping[str, Any], own: Mapping[str, Any]) -> Run:
+def make_run(where: str, recipe: Any, common: Mapping[str, Any], own: Mapping[str, Any]) -> Run:
+    """A run of a recipe with `own` settings over `common` ones; `UserError` begins with `where`."""
     if recipe not in RECIPES:
         raise UserError(f"{where}: recipe must be one of {', '.join(RECIPES)}; received {recipe!r}.")
     settings_class = RECIPES[recipe].settings

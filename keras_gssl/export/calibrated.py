@@ -1,0 +1,76 @@
+"""From a run's calibration to a classifier whose probabilities can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_gssl.errors import UserError
+from keras_gssl.export.deployable import Deployable
+from keras_gssl.files import read_json
+from keras_gssl.probabilities import Adjustment, precision_thresholds, prior_offsets
+from keras_gssl.runs.folder import RunFolder
+
+PRIORS = ("uniform", "training")
+
+
+def calibrate(
+    model: Deployable, folder: RunFolder, calibrated: bool = False, prior: str | Sequence[float] | None = None
+) -> Deployable:
+    """The classifier of a run with a temperature, another class mix, and thresholds for abstaining.
+
+    Args:
+        model: The run's classifier.
+        folder: The run.
+        calibrated: Divide the logits by the temperature that the validation pictures ask for.
+        prior: The class mix that is expected in use: `"uniform"`, `"training"`, or a share for each class. None: the
+            one that the training made.
+
+    Returns:
+        The same classifier with that in its last layer, and, where the run has validation pictures, with the thresholds
+        that belong to it.
+
+    Raises:
+        UserError: The folder does not hold what is needed.
+
+    Example:
+
+    >>> run = RunFolder("runs/image_folder")  # doctest: +SKIP
+    >>> model = calibrate(gssl.export.load_deployable(run.path), run, calibrated=True)  # doctest: +SKIP
+    """
+    if not folder.calibration.exists():
+        if calibrated or prior is not None:
+            raise UserError(
+                f"{folder.path} has no calibration.json: calibrating and setting a class mix need the folder of a run "
+                f"that was finished with this version."
+            )
+        return model
+    known = read_json(folder.calibration)
+    if calibrated and "temperature" not in known:
+        raise UserError(
+            f"The run in {folder.path} has no validation pictures to calibrate on: train with some (validation)."
+        )
+    mix = _mix(prior, read_json(folder.data))
+    offsets = None if mix is None else prior_offsets(known["trained_mix"], mix)
+    adjustment = Adjustment(known["temperature"] if calibrated else 1.0, offsets)
+    thresholds = _thresholds(folder, adjustment, mix) if "temperature" in known else {}
+    if adjustment == Adjustment() and not thresholds:
+        return model
+    return model.adjusted(adjustment, thresholds)
+
+
+def _mix(prior: str | Sequence[float] | None, about: dict[str, Any]) -> Sequence[float] | None:
+    if prior is None or not isinstance(prior, str):
+        return prior
+    if prior not in PRIORS:
+        raise UserError(f"prior must be one of {', '.join(PRIORS)}, or a share for each class; received {prior!r}.")
+    counts = about["class_counts"]
+    return counts if prior == "training" else [1.0] * len(counts)
+
+
+def _thresholds(folder: RunFolder, adjustment: Adjustment, mix: Sequence[float] | None) -> dict[str, float | None]:
+    with np.load(folder.predictions) as stored:
+        labels, logits = stored["validation_labels"], stored["validation_logits"]
+    return precision_thresholds(labels, adjustment.of(logits), None if mix is None else np.divide(mix, np.sum(mix)))

@@ -1,0 +1,96 @@
+"""Does it help on my data? Train several methods on it, with several seeds, and say what can be said of the difference.
+
+    python -m keras_gssl.recipes.compare photos
+    python -m keras_gssl.recipes.compare photos --folds 5                       # every picture is tested once
+    python -m keras_gssl.recipes.compare photos --methods ce ldam-drw --seeds 0 1 2 3 --set epochs=50 backbone=resnet14
+    python -m keras_gssl.recipes.compare cifar10_lt --ray auto --gpus-per-run 0.25
+    python -m keras_gssl.recipes.compare photos --report                        # runs nothing, makes the page again
+
+What was cut off goes on where it was with the same call. The page is in the folder that the last line names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_gssl.errors import UserError
+from keras_gssl.files import write_json
+from keras_gssl.recipes.compare.page import summary, write_page
+from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan
+from keras_gssl.recipes.tables.command import assignment
+from keras_gssl.recipes.tables.grid import slug
+from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
+from keras_gssl.runs.settings import METHODS as KNOWN
+
+FIGURES = ("balanced_accuracy", "accuracy", "few")
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.recipes.compare") -> int:
+    arguments = _parser(prog).parse_args(argv)
+    settings = dict(assignment(text) for text in arguments.set)
+    if arguments.quick:
+        settings["quick"] = True
+    seeds = arguments.seeds or ((0,) if arguments.folds else (0, 1, 2))
+    plan = make_plan(arguments.source, arguments.methods, seeds, arguments.folds, settings)
+    folder = arguments.output or Path("compare") / (slug(plan.name) + ("-quick" if arguments.quick else ""))
+    failed = [] if arguments.report else _run(plan, folder, arguments)
+    results = plan.results(folder / "runs")
+    if any(results.values()):
+        page = write_page(plan, results, folder, arguments.by)
+        told = summary(plan, results, arguments.by)
+        write_json(folder / "comparison.json", told)
+        print(f"\n{told['text']}\nPage: {page}")
+    elif not failed:
+        raise UserError(f"{folder} holds no finished runs of this comparison: leave --report out to run them.")
+    for outcome in failed:
+        print(f"failed: {outcome.run.name}: {outcome.failure} (log: {log_file(outcome.folder)})", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("source", metavar="DIR", help="a folder or list of pictures, or a recipe such as cifar10_lt")
+    parser.add_argument(
+        "--methods", nargs="+", choices=tuple(KNOWN), default=tuple(METHODS), metavar="METHOD",
+        help=f"what is compared, the plainest first (default: {' '.join(METHODS)})",
+    )  # fmt: skip
+    parser.add_argument("--seeds", nargs="+", type=int, default=(), metavar="SEED", help="default: 0 1 2; of folds 0")
+    parser.add_argument("--folds", type=int, default=0, metavar="K", help="test every picture once, in K runs")
+    parser.add_argument("--set", nargs="+", default=(), metavar="KEY=VALUE", help="settings of all runs")
+    parser.add_argument("--by", choices=FIGURES, default=FIGURES[0], help=f"what decides (default: {FIGURES[0]})")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: compare/NAME")
+    parser.add_argument("--quick", action="store_true", help="trials of seconds, which say nothing of the methods")
+    parser.add_argument("--report", action="store_true", help="run nothing; make the page from the runs that are there")
+    parser.add_argument("--ray", metavar="ADDRESS", help="spread the runs over a Ray cluster: its address, or auto")
+    parser.add_argument("--cpus-per-run", type=float, default=1.0, help="CPU cores of a run on Ray (default: 1)")
+    parser.add_argument("--gpus-per-run", type=float, default=0.0, help="share of a GPU of a run on Ray (default: 0)")
+    return parser
+
+
+def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcome]:
+    """Run what is missing; returns what failed."""
+    runs, folders = plan.in_order, folder / "runs"
+    print(f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}.", flush=True)
+    outcomes = (
+        run_on_ray(runs, folders, arguments.ray, arguments.cpus_per_run, arguments.gpus_per_run)
+        if arguments.ray
+        else run_in_turn(runs, folders)
+    )
+    failed = []
+    for number, outcome in enumerate(outcomes, start=1):
+        if outcome.result is None:
+            failed.append(outcome)
+            print(f"   {number}/{len(runs)} failed: {outcome.run.name}", flush=True)
+            continue
+        last = outcome.result.last_epoch
+        print(
+            f"   {number}/{len(runs)} {outcome.result.method}, seed {outcome.run.settings.seed}: accuracy "
+            f"{100 * last.accuracy:.2f} %, balanced {100 * (last.balanced_accuracy or 0):.2f} %",
+            flush=True,
+        )
+    return failed

@@ -1,0 +1,107 @@
+"""Which runs a comparison consists of: methods times seeds, or times folds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_gssl.errors import UserError
+from keras_gssl.recipes.catalogue import RECIPES
+from keras_gssl.recipes.tables.grid import Run, make_run
+from keras_gssl.recipes.tables.runner import finished
+from keras_gssl.runs.result import RunResult
+
+#: What is compared unless the user says otherwise, the plainest first.
+METHODS = {
+    "ce": "cross-entropy",
+    "class-balanced": "class-balanced cross-entropy",
+    "balanced": "logit-adjusted cross-entropy",
+    "ldam-drw": "LDAM-DRW",
+    "augment-only": "LDAM-DRW + augmentation alone",
+    "moe": "LDAM-DRW + gated tasks",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A comparison.
+
+    Attributes:
+        name: Of the data, for the page.
+        methods: Names as the page shows them.
+        seeds, folds: How many of each; 0 folds for one split.
+        runs: For each method its runs, in the same order for all: pairs differ in the method alone.
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    folds: int
+    runs: Mapping[str, tuple[Run, ...]]
+
+    @property
+    def in_order(self) -> list[Run]:
+        """The first pair of every method first: whatever is stopped early can be compared."""
+        return [run for pair in zip(*self.runs.values(), strict=True) for run in pair]
+
+    @property
+    def overlap(self) -> float:
+        """Test over training pictures where runs are folds of one data set, else 0."""
+        return 1 / (self.folds - 1) if self.folds else 0.0
+
+    @property
+    def unit(self) -> str:
+        """What a pair is."""
+        return "folds" if self.folds else "seeds"
+
+    def results(self, folders: Path) -> dict[str, list[RunResult]]:
+        """Of each method the results of those pairs that all methods have, in the same order."""
+        found = {
+            name: [getattr(finished(run, folders / run.name), "result", None) for run in runs]
+            for name, runs in self.runs.items()
+        }
+        whole = [all(results) for results in zip(*found.values(), strict=True)]
+        return {
+            name: [result for result, kept in zip(results, whole, strict=True) if kept and result is not None]
+            for name, results in found.items()
+        }
+
+
+def make_plan(
+    source: str, methods: Sequence[str], seeds: Sequence[int], folds: int, settings: Mapping[str, Any]
+) -> Plan:
+    """The comparison of these methods.
+
+    Args:
+        source: A folder or list of pictures, or the name of a recipe with its own data.
+        methods: Names of methods, see `METHODS`.
+        seeds: Of the training.
+        folds: Test every picture once, in so many parts; 0: one split.
+        settings: For all runs.
+
+    Raises:
+        UserError: The source is not there, a method is unknown, folds are asked for of data with a split of its own.
+    """
+    own = source in RECIPES and not Path(source).exists()
+    recipe = source if own else "image_folder"
+    if folds and own:
+        raise UserError(f"folds are made of one's own pictures; {source} has a test set of its own.")
+    if folds == 1 or folds < 0:
+        raise UserError(f"folds must be at least 2, received {folds}.")
+    if not own and not Path(source).exists():
+        raise UserError(f"There is no folder, list or recipe {source}; recipes are {', '.join(RECIPES)}.")
+    if len(set(methods)) < len(methods) or len(methods) < 2:
+        raise UserError(f"A comparison needs two methods or more, each named once; received {' '.join(methods)}.")
+    common = dict(settings) if own else {"source": source, **settings}
+    parts: list[dict[str, Any]] = [{"fold": [number, folds]} for number in range(1, folds + 1)] if folds else [{}]
+    runs = {
+        METHODS.get(method, method): tuple(
+            make_run(f"method {method}", recipe, common, {"method": method, "seed": seed, **part})
+            for seed in seeds
+            for part in parts
+        )
+        for method in methods
+    }
+    return Plan(source if own else Path(source).name, tuple(runs), tuple(seeds), folds, runs)
