@@ -32,11 +32,10 @@ def model_card(run: RunData) -> str:
     height, width, channels = about["image_shape"]
     tasks = ", ".join(settings["tasks"]) or "none"
     counts = about["class_counts"]
+    tested = ["-"] * len(counts) if last.tested is None else [f"{each:,}" for each in last.tested]
     rows = [
-        f"| {name} | {count:,} | {'-' if tested is None else tested} | {percent(accuracy)} |"
-        for name, count, tested, accuracy in zip(
-            about["class_names"], counts, last.tested or [None] * len(counts), last.per_class, strict=True
-        )
+        f"| {name} | {count:,} | {images} | {percent(accuracy)} |"
+        for name, count, images, accuracy in zip(about["class_names"], counts, tested, last.per_class, strict=True)
     ]
     if len(rows) > LONGEST_LIST:
         rows = [*rows[:LONGEST_LIST], f"| ... {len(rows) - LONGEST_LIST} more in metrics.json | | | |"]

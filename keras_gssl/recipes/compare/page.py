@@ -38,7 +38,7 @@ def write_page(plan: Plan, results: Results, folder: Path, by: str = "balanced_a
 
 def summary(plan: Plan, results: Results, by: str = "balanced_accuracy") -> dict[str, Any]:
     """The comparison as figures, and as the text for a terminal."""
-    methods = {
+    methods: dict[str, dict[str, Any]] = {
         name: {
             "runs": len(runs),
             **{key: _mean_and_spread(runs, key) for key in ("accuracy", "balanced_accuracy", *GROUPS)},

@@ -57,11 +57,14 @@ class Run:
 
     def argv(self, run_dir: Path) -> list[str]:
         """Command line of the recipe. Every setting is in it, so a later change of a default changes nothing."""
-        arguments = []
+        arguments: list[str] = []
         for field in dataclasses.fields(self.settings):
             value = getattr(self.settings, field.name)
             option = "--" + field.name.replace("_", "-")
             if field.name in ("run_dir", "resume") or value is None:
+                continue
+            if field.metadata["positional"]:
+                arguments.insert(0, str(value))
                 continue
             if isinstance(value, bool):
                 arguments.append(option if value else option.replace("--", "--no-", 1))
