@@ -105,9 +105,10 @@ def precision_thresholds(
         weights = np.divide(mix, there, out=np.zeros(len(mix)), where=there > 0)[labels]
     order = np.argsort(-confidence, kind="stable")
     precision = np.cumsum((hits * weights)[order]) / np.maximum(np.cumsum(weights[order]), 1e-12)
+    ends = np.append(np.diff(confidence[order]) < 0, True)  # images of one probability are accepted together
     found: dict[str, float | None] = {}
     for wished in PRECISIONS:
-        enough = np.flatnonzero(precision >= wished)
+        enough = np.flatnonzero((precision >= wished) & ends)
         found[f"{wished:.2f}"] = float(confidence[order[enough[-1]]]) if len(enough) else None
     return found
 

@@ -13,8 +13,10 @@ from .mixing import CutMix as CutMix
 from .mixing import MixUp as MixUp
 from .normalisation import PixelNormalization as PixelNormalization
 from .normalisation import normalise as normalise
+from .pictures.arrays import image_arrays as image_arrays
 from .pictures.files import ImageFiles as ImageFiles
 from .pictures.folder import image_folder as image_folder
+from .pictures.found import Columns as Columns
 from .pictures.listing import Listing as Listing
 from .pictures.listing import list_pictures as list_pictures
 from .pipeline import TrainingSet as TrainingSet

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from keras_gssl.backend import keras
 from keras_gssl.data.image_data import ImageData
+from keras_gssl.data.pictures.archives import is_archive
+from keras_gssl.data.pictures.arrays import image_arrays
 from keras_gssl.data.pictures.decode import FITS
 from keras_gssl.data.pictures.files import CACHES
 from keras_gssl.data.pictures.folder import DUPLICATES, Reading, load_listing
@@ -43,7 +45,9 @@ class ImageFolderSettings(TrainingSettings):
     """Training settings that suit a few thousand pictures of 64x64, and how the pictures are read."""
 
     source: str | None = setting(
-        None, "folder with one sub-folder per class, or list of path and label (CSV or text)", positional="DIR"
+        None,
+        "folder with one sub-folder per class, list of path and label (CSV or text), .npz file, or tfds:NAME",
+        positional="DIR",
     )
     image_size: int = setting(64, "side of the square that every picture is brought to, in pixels")
     fit: str = setting("crop", "how pictures become square: cut the ends off, or add black ones", FITS)
@@ -115,14 +119,27 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.
 def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
     """The pictures, listed anew or, in a run that is resumed, as they were listed when it began."""
     if settings.resume:
-        about = read_json(folder.data)
-        listing = list_pictures(folder.pictures, root=settings.source or about["source"]["root"])
-        known = about["source"].get("depth_range")
-        reading = dataclasses.replace(settings.reading(), depth_range=tuple(known) if known else None)
-        return load_listing(listing, reading, about["name"], about)
+        return _again(settings, folder)
     if settings.source is None:
         raise UserError("DIR is needed: a folder with one sub-folder per class, or a list (see --help).")
-    source = Path(settings.source)
+    if is_archive(settings.source):
+        return _arrays(settings, settings.source)
+    return _listed(settings, Path(settings.source))
+
+
+def _again(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
+    about = read_json(folder.data)
+    known = about["source"]
+    if known["function"] == "image_arrays":
+        return _arrays(settings, settings.source or known["source"])
+    listing = list_pictures(folder.pictures, root=settings.source or known["root"])
+    depth_range = known.get("depth_range")
+    reading = dataclasses.replace(settings.reading(), depth_range=tuple(depth_range) if depth_range else None)
+    return load_listing(listing, reading, about["name"], about)
+
+
+def _listed(settings: ImageFolderSettings, source: Path) -> ImageData:
+    """The pictures, and on the terminal what was passed over or left out."""
     listing = settings.listing(source)
     if listing.not_pictures:
         print(f"Passed over {len(listing.not_pictures)} files that are not pictures: {_some(listing.not_pictures)}")
@@ -139,6 +156,16 @@ def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
         if len(broken) > SHOWN:
             print(f"   and {len(broken) - SHOWN} more")
     return data
+
+
+def _arrays(settings: ImageFolderSettings, source: str) -> ImageData:
+    reading = settings.reading()
+    if not isinstance(settings.test, float) or not isinstance(settings.validation, float) or settings.fold:
+        raise UserError(f"test and validation must be shares, without folds, where the pictures are arrays ({source}).")
+    return image_arrays(
+        source, settings.image_size, settings.test, settings.validation, settings.split_seed,
+        fit=reading.fit, depth_range=reading.depth_range, horizontal_flip=reading.horizontal_flip,
+    )  # fmt: skip
 
 
 def _some(names: Sequence[str]) -> str:

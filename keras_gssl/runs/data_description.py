@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.imagenet import tiny_imagenet
+from keras_gssl.data.pictures.arrays import image_arrays
 from keras_gssl.data.pictures.folder import Reading, load_listing
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.data.sources import cifar10_lt, cifar100_lt, digits_lt
@@ -17,7 +18,7 @@ from keras_gssl.runs.folder import RunFolder
 
 SAMPLE_COUNT = 16
 #: The functions that `ImageData.source` may name, and with them `image_folder`, whose pictures are listed with the run.
-SOURCES = {each.__name__: each for each in (cifar10_lt, cifar100_lt, digits_lt, tiny_imagenet)}
+SOURCES = {each.__name__: each for each in (cifar10_lt, cifar100_lt, digits_lt, image_arrays, tiny_imagenet)}
 
 
 def write_description(folder: RunFolder, data: ImageData) -> None:

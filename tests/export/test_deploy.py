@@ -1,13 +1,17 @@
 """From a run to what is shipped: int8 and LiteRT files and their accuracy, prediction by all kinds, explanations."""
 
+import dataclasses
 import json
 import re
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
+from scipy.special import softmax
 
 import keras_gssl as gssl
 from keras_gssl import explain, predict
@@ -15,6 +19,7 @@ from keras_gssl.errors import UserError
 from keras_gssl.export.command import main
 from keras_gssl.export.deployable import load_deployable
 from keras_gssl.export.opened import open_exported
+from keras_gssl.probabilities import Adjustment
 from keras_gssl.report import explanations
 from keras_gssl.runs.data_description import reload_data
 from keras_gssl.runs.folder import RunFolder
@@ -214,3 +219,112 @@ def test_heat_maps_point_at_what_counts(run):
         assert heat.shape == (32, 32) and heat.min() >= 0 and heat.max() <= 1 and heat.std() > 0.01
     with pytest.raises(UserError, match="received 'magic'"):
         explanations.heat_maps(model, model.samples[0], ["magic"])
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory):
+    """A run with validation images: a third of the test images, given as such."""
+    data = gssl.data.digits_lt(0.3)
+    images, labels = data.test_images, data.test_labels
+    data = dataclasses.replace(
+        data, test_images=images[:400], test_labels=labels[:400], validation_images=images[400:],
+        validation_labels=labels[400:], source=None,
+    )  # fmt: skip
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "validated")
+    settings = TrainingSettings(
+        backbone="resnet8", epochs=6, batch_size=32, tasks=(), loss="ce", precision="float32", validation_freq=2
+    )
+    results = train(settings, data, folder, report_every=6)
+    assert results.best_epoch.note == "chosen on the validation images"
+    return folder, data
+
+
+def test_the_best_epoch_is_that_of_the_validation_images(validated):
+    folder, data = validated
+    model = keras.models.load_model(folder.last).classifier(normalised=True)
+    kept = dict(np.load(folder.predictions))
+    np.testing.assert_array_equal(kept["validation_labels"], data.validation_labels)
+    images = data.validation_images
+    logits = model(gssl.data.normalise(tf.constant(images), data.mean, data.std), training=False).numpy()
+    np.testing.assert_allclose(kept["validation_logits"], logits, atol=2e-3)
+    rows = folder.read_history()
+    accuracy = (logits.argmax(axis=1) == data.validation_labels).mean()
+    assert float(rows[-1]["val_accuracy"]) == pytest.approx(accuracy, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_calibrated_files_give_probabilities_of_the_class_mix_asked_for(validated, kind, tmp_path, capsys):
+    folder, data = validated
+    plain, adjusted = tmp_path / "plain" / NAMES[kind], tmp_path / "adjusted" / NAMES[kind]
+    assert main(kind, "", [str(folder.path), "-o", str(plain)]) == 0
+    assert main(kind, "", [str(folder.path), "-o", str(adjusted), "--calibrated", "--prior", "uniform"]) == 0
+    assert "calibrated: logits divided by" in capsys.readouterr().out
+    known = json.loads(folder.calibration.read_text())
+    mix = np.array(known["trained_mix"])
+    np.testing.assert_allclose(mix, np.array(data.class_counts) / sum(data.class_counts))
+    assert known["test_calibration_error"]["after"] <= known["test_calibration_error"]["before"] + 0.02
+    one, other = open_exported(plain), open_exported(adjusted)
+    for image in data.test_images[:5]:
+        logits = np.log(one.probabilities(image).astype("float64")) / known["temperature"] - np.log(mix)
+        np.testing.assert_allclose(other.probabilities(image), softmax(logits), atol=1e-4)
+    assert other.thresholds and other.thresholds != one.thresholds
+
+
+def test_predict_abstains_below_the_threshold(validated, tmp_path, capsys):
+    folder, data = validated
+    path = tmp_path / "c.onnx"
+    assert main("onnx", "", [str(folder.path), "-o", str(path), "--calibrated"]) == 0
+    files = []
+    for number, image in enumerate(data.validation_images):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+        files.append(str(tmp_path / f"{number}.png"))
+    thresholds = open_exported(path).thresholds
+    wished = max(float(each) for each, threshold in thresholds.items() if threshold is not None and threshold > 0.3)
+    capsys.readouterr()
+    assert predict.main([str(path), *files, "--precision", str(wished)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    answers = [
+        (line.split(": ")[1].split()[0], label) for line, label in zip(lines, data.validation_labels, strict=True)
+    ]
+    named = [(data.class_names.index(name), label) for name, label in answers if name != "unsure,"]
+    assert len(named) >= 10
+    assert np.mean([name == label for name, label in named]) >= wished - 0.03  # PNG pixels are the same; ties round
+    assert predict.main([str(path), files[0], "--min-probability", "1"]) == 0
+    assert ": unsure, below 100.0 %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--precision", "0.2"], "a number from 0.5 to 0.99"),
+        (["--min-probability", "2"], "--min-probability must be between 0 and 1"),
+    ],
+)
+def test_thresholds_that_cannot_be_met_are_named(validated, data, arguments, message, tmp_path, capsys):
+    picture = tmp_path / "1.png"
+    Image.fromarray(data.test_images[0]).save(picture)
+    assert predict.main([str(validated[0].path), str(picture), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_without_validation_images_cannot_be_calibrated(run, tmp_path, capsys, data):
+    output = ["-o", str(tmp_path / "c.onnx")]
+    assert main("onnx", "", [str(run.path), *output, "--calibrated"]) == 2
+    assert "has no validation pictures to calibrate on" in capsys.readouterr().err
+    assert main("onnx", "", [str(run.path), *output, "--prior", "1,2"]) == 2
+    assert "needs a number for each of the 10 classes, received 2" in capsys.readouterr().err
+    picture = tmp_path / "1.png"
+    Image.fromarray(data.test_images[0]).save(picture)
+    assert predict.main([str(run.path), str(picture), "--precision", "0.9"]) == 2
+    assert "does not know from which probability on" in capsys.readouterr().err
+    loose = tmp_path / "loose.keras"
+    loose.write_bytes(run.classifier.read_bytes())
+    assert main("onnx", "", [str(loose), *output, "--prior", "uniform"]) == 2
+    assert "has no calibration.json" in capsys.readouterr().err
+
+
+def test_a_classifier_of_other_making_is_not_adjusted():
+    image = keras.Input((8, 8, 3))
+    other = keras.Model(image, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(image)))
+    with pytest.raises(UserError, match="Only a classifier that this package made"):
+        gssl.export.Deployable(other).adjusted(Adjustment(2.0))

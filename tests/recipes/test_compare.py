@@ -1,0 +1,127 @@
+"""Comparing methods on one's own data: the statistics against SciPy, the plan, and a run of the command."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from keras_gssl.errors import UserError
+from keras_gssl.recipes.compare.command import main
+from keras_gssl.recipes.compare.paired import paired_difference, pairs_needed, verdict
+from keras_gssl.recipes.compare.plan import METHODS, make_plan
+from tests.pictures import make_folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("own") / "photos", counts=(12, 9, 6, 4))
+
+
+def test_the_interval_is_that_of_the_paired_t_test():
+    random = np.random.default_rng(0)
+    one, other = random.normal(0.6, 0.02, 8), random.normal(0.55, 0.02, 8)
+    found = paired_difference(one, other)
+    wanted = stats.ttest_rel(one, other).confidence_interval(0.95)
+    np.testing.assert_allclose([found.low, found.high], wanted)
+    wide = paired_difference(one, other, comparisons=5)
+    wanted = stats.ttest_rel(one, other).confidence_interval(0.99)
+    np.testing.assert_allclose([wide.low, wide.high], wanted)
+    folds = paired_difference(one, other, overlap=1 / 4)
+    reach = stats.t.ppf(0.975, 7) * np.std(one - other, ddof=1) * np.sqrt(1 / 8 + 1 / 4)
+    np.testing.assert_allclose([folds.low, folds.high], [folds.mean - reach, folds.mean + reach])
+
+
+def test_methods_that_are_equal_are_rarely_told_apart():
+    random = np.random.default_rng(0)
+    told = 0
+    for _ in range(400):
+        figures = {name: random.normal(0.6, 0.02, 4) for name in "abcde"}
+        pairs = [paired_difference(figures["a"], figures[name], comparisons=4) for name in "bcde"]
+        told += any(pair.certain for pair in pairs)
+    assert told <= 35  # 5 % are 20
+
+
+def test_so_many_pairs_show_a_difference_in_four_of_five():
+    random = np.random.default_rng(0)
+    differences = random.normal(0.02, 0.03, 400)
+    needed = pairs_needed(paired_difference(differences, np.zeros(400)))
+    shown = sum(paired_difference(random.normal(0.02, 0.03, needed), np.zeros(needed)).certain for _ in range(1000))
+    assert 15 <= needed <= 27 and 700 <= shown <= 900
+    assert pairs_needed(paired_difference([0.5, 0.5], [0.5, 0.5])) is None
+    assert pairs_needed(paired_difference([0.5], [0.4])) is None
+
+
+@pytest.mark.parametrize(
+    ("figures", "sentence"),
+    [
+        ({"a": [0.5, 0.51, 0.5], "b": [0.4, 0.41, 0.4]}, "a is best: 50.3 % accuracy, 10.0 points above b"),
+        (
+            {"a": [0.5, 0.4, 0.6], "b": [0.49, 0.45, 0.5]},
+            "between a .* and b are noise at 3 seeds; .* more seeds would",
+        ),
+        ({"a": [0.5], "b": [0.4]}, "one run of each says nothing of noise: run at least three seeds"),
+        ({"a": [0.5, 0.6]}, "a alone was run"),
+        (
+            {"a": [0.5, 0.51, 0.52], "b": [0.49, 0.52, 0.5], "c": [0.1, 0.11, 0.12]},
+            "a .* and b are noise at 3 seeds; certainly below the best: c;",
+        ),
+        ({"a": [0.5, 0.5, 0.5], "b": [0.5, 0.5, 0.5]}, "no sensible number of seeds would tell a from b"),
+    ],
+)
+def test_the_verdict_is_one_sentence(figures, sentence):
+    import re
+
+    found = verdict(figures, "accuracy", "seeds")
+    assert re.search(sentence, found), found
+    assert "\n" not in found and found.endswith(".")
+
+
+def test_the_plan_pairs_methods_by_seed_and_fold(photos):
+    plan = make_plan(str(photos), list(METHODS), (0, 1), 0, {"epochs": 3})
+    assert plan.methods == tuple(METHODS.values()) and len(plan.in_order) == 12
+    assert [run.settings.method for run in plan.in_order[:6]] == list(METHODS)
+    assert {run.settings.seed for run in plan.in_order[:6]} == {0}
+    assert len({run.name for run in plan.in_order}) == 12
+    folds = make_plan(str(photos), ["ce", "moe"], (0,), 5, {})
+    assert [run.settings.fold for run in folds.in_order] == [(n, 5) for n in range(1, 6) for _ in "ab"]
+    assert folds.overlap == 0.25 and folds.unit == "folds"
+    assert make_plan("cifar10_lt", ["ce", "moe"], (0,), 0, {}).in_order[0].recipe == "cifar10_lt"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere", ["ce", "moe"], (0,), 0, {}), "There is no folder, list or recipe nowhere"),
+        (("cifar10_lt", ["ce", "moe"], (0,), 5, {}), "cifar10_lt has a test set of its own"),
+        ((".", ["ce"], (0,), 0, {}), "needs two methods or more, each named once; received ce"),
+        ((".", ["ce", "ce"], (0,), 0, {}), "received ce ce"),
+        ((".", ["ce", "moe"], (0,), 1, {}), "folds must be at least 2, received 1"),
+        ((".", ["ce", "moe"], (0,), 0, {"epoch": 3}), "unknown setting 'epoch'"),
+    ],
+)
+def test_mistakes_in_a_plan_are_named(arguments, message):
+    with pytest.raises(UserError, match=message):
+        make_plan(*arguments)
+
+
+def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path, capsys):
+    command = [str(photos), "--quick", "--methods", "ce", "balanced", "--folds", "2", "--set", "image_size=32"]
+    command += ["-o", str(tmp_path)]
+    with pytest.raises(UserError, match="holds no finished runs of this comparison"):
+        main([*command, "--report"])
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "2 methods, 4 runs" in printed and "mean and (standard deviation) over folds" in printed
+    told = json.loads((tmp_path / "comparison.json").read_text())
+    assert told["verdict"] in printed and set(told["methods"]) == {METHODS["ce"], METHODS["balanced"]}
+    page = (tmp_path / "comparison.html").read_text()
+    for part in ("How good each method is", "Every run", "Against cross-entropy", "Every class", "disc", "2 folds"):
+        assert part in page
+    tested = [
+        json.loads(file.read_text())["last_epoch"]["tested"] for file in tmp_path.glob("runs/*_ce_*/metrics.json")
+    ]
+    assert np.sum(tested, axis=0).tolist() == [6, 12, 4, 9], "every picture once: bars, disc, ring, square"
+    stamps = {file: file.stat().st_mtime_ns for file in tmp_path.glob("runs/*/metrics.json")}
+    assert len(stamps) == 4 and main(command) == 0
+    assert all(file.stat().st_mtime_ns == stamp for file, stamp in stamps.items()), "nothing is run twice"
