@@ -13,6 +13,7 @@ README = re.sub(r"!\[([^\]]*)\]\((?!https?:)[^)]*\)\n*", "", (HERE / "README.md"
 
 EXPORT = ["onnx>=1.16", "tf2onnx>=1.17", "onnxruntime>=1.18"]
 EXPLAIN = ["tf-keras-vis>=0.8.7"]
+AUDIT = ["cleanlab>=2.7"]
 SWEEP = ["ray>=2.40"]
 DOCS = ["pdoc", "jupytext"]
 TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "nbclient", "ipykernel", "ruff==0.17.6", "mypy==2.4.1"]
@@ -33,6 +34,7 @@ setup(
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.10",
+        "imagehash>=4.3",
         "lazy_loader>=0.4",
         "matplotlib>=3.8",
         "numpy",
@@ -46,13 +48,15 @@ setup(
         "tomli; python_version < '3.11'",
     ],
     extras_require={
+        "audit": AUDIT,
         "cuda": ["tensorflow[and-cuda]>=2.18"],
         "explain": EXPLAIN,
         "export": EXPORT,
         "sweep": SWEEP,
         "docs": DOCS,
         "benchmarks": ["torch==2.13.0"],
-        "test": [*EXPLAIN, *EXPORT, *SWEEP, *DOCS, *TEST],
+        "hub": ["keras-hub>=0.18"],
+        "test": [*AUDIT, *EXPLAIN, *EXPORT, *SWEEP, *DOCS, *TEST],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

@@ -13,6 +13,7 @@ from . import report as report
 from . import runs as runs
 from . import schedules as schedules
 from .callbacks import DeferredReweighting as DeferredReweighting
+from .callbacks import FreezeBackbone as FreezeBackbone
 from .callbacks import RetrainClassifier as RetrainClassifier
 from .callbacks import StepSchedule as StepSchedule
 from .data.mixing import CutMix as CutMix
@@ -40,6 +41,7 @@ from .models.ssp import RotationPrediction as RotationPrediction
 from .models.ssp import rotation_model as rotation_model
 from .models.ssp import transfer_backbone as transfer_backbone
 from .optimizers import SGD as SGD
+from .optimizers import AdamW as AdamW
 from .pretext.controls import ConstantGate as ConstantGate
 from .pretext.controls import RandomGate as RandomGate
 from .pretext.controls import ShuffledGate as ShuffledGate

@@ -135,3 +135,31 @@ class RetrainClassifier(keras.callbacks.Callback):
             self.model.class_weights.assign(self._weights)
         if not self.model.heads_only:
             self.model.freeze_backbone(begin=epoch == self.start_epoch, fresh_head=self.fresh)
+
+
+class FreezeBackbone(keras.callbacks.Callback):
+    """Trains the heads alone in the first epochs, on the features of a pretrained backbone; then everything.
+
+    A fresh head's gradients would spoil what the backbone has learned. While it is frozen its batch norms use their
+    moving statistics, and do not move them.
+
+    Args:
+        epochs: How many, counted from the first epoch of the training.
+
+    Example:
+
+    >>> warm_up = gssl.FreezeBackbone(epochs=3)
+
+    Reference:
+        "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution" (ICLR 2022), section 3.4.
+    """
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch < self.epochs and not self.model.heads_only:
+            self.model.freeze_backbone(begin=False)
+        elif epoch == self.epochs and self.epochs:
+            self.model.unfreeze_backbone()

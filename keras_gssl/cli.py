@@ -80,6 +80,13 @@ def report(argv: Arguments, prog: str) -> int:
     return main(argv, prog)
 
 
+def audit(argv: Arguments, prog: str) -> int:
+    """find pictures with wrong labels, outliers and near-duplicates, from predictions of pictures not trained on"""
+    from keras_gssl.audit.command import main
+
+    return main(argv, prog)
+
+
 def explain(argv: Arguments, prog: str) -> int:
     """show what a classifier looks at"""
     from keras_gssl.explain import main
@@ -102,7 +109,8 @@ def predict(argv: Arguments, prog: str) -> int:
 
 
 COMMANDS: dict[str, Callable[[Arguments, str], int]] = {
-    command.__name__: command for command in (quickstart, train, compare, tables, report, explain, export, predict)
+    command.__name__: command
+    for command in (quickstart, train, compare, tables, report, audit, explain, export, predict)
 }
 
 if __name__ == "__main__":

@@ -1,14 +1,34 @@
-"""SGD with the update rule of the reference code."""
+"""SGD with the update rule of the reference code, AdamW, and slower steps for a part of the weights."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from keras_gssl.backend import keras, ops
 
 
+class StepsByPart(keras.optimizers.Optimizer):
+    """Base of optimizers that can take smaller steps with some of the weights, such as a pretrained backbone's."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._factors: dict[Any, float] = {}
+
+    def slow_down(self, variables: Iterable[Any], factor: float) -> None:
+        """From now on multiply the learning rate of these weights by `factor`.
+
+        It is not saved: a model with `backbone_learning_rate_factor` says it in every training.
+        """
+        self._factors |= {self._var_key(variable): factor for variable in variables}
+
+    def rate_of(self, variable: Any, learning_rate: Any) -> Any:
+        """The learning rate for one of the weights."""
+        return ops.cast(learning_rate, variable.dtype) * self._factors.get(self._var_key(variable), 1.0)
+
+
 @keras.saving.register_keras_serializable(package="keras_gssl")
-class SGD(keras.optimizers.Optimizer):
+class SGD(StepsByPart):
     """Stochastic gradient descent with momentum and L2 decay in the gradient.
 
     `g += weight_decay * p;  v = momentum * v + g;  p -= learning_rate * v`; with Nesterov's momentum
@@ -62,7 +82,7 @@ class SGD(keras.optimizers.Optimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         velocity = self.velocities[self._get_variable_index(variable)]
-        learning_rate = ops.cast(learning_rate, variable.dtype)
+        learning_rate = self.rate_of(variable, learning_rate)
         gradient = ops.cast(gradient, variable.dtype) + self.l2 * variable
         self.assign(velocity, self.momentum * velocity + gradient)
         step = gradient + self.momentum * velocity if self.nesterov else velocity
@@ -74,4 +94,70 @@ class SGD(keras.optimizers.Optimizer):
             "momentum": self.momentum,
             "weight_decay": self.l2,
             "nesterov": self.nesterov,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_gssl")
+class AdamW(StepsByPart):
+    """Adam with decoupled weight decay, for fine-tuning; equal to Keras' own where no part is slowed down.
+
+    Args:
+        learning_rate: Float or schedule.
+        weight_decay: Share of a weight, times the learning rate, that is taken off in each step.
+        beta_1, beta_2: Momenta of the gradient and of its square, in `[0, 1)`.
+        epsilon: Added to the root of the second.
+
+    Example:
+
+    >>> optimizer = gssl.AdamW(1e-3, weight_decay=0.05)
+
+    Reference:
+        "Decoupled Weight Decay Regularization" (ICLR 2019), algorithm 2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 1e-3,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        name: str = "adamw",
+        **kwargs: Any,
+    ):
+        for title, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
+            if not 0 <= beta < 1:
+                raise ValueError(f"{title} must be in [0, 1), received {beta}.")
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay must not be negative, received {weight_decay}.")
+        # The base class' weight_decay stays None: it knows nothing of parts.
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.decay, self.beta_1, self.beta_2, self.epsilon = weight_decay, beta_1, beta_2, epsilon
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self.means = self.add_optimizer_variables(variables, "mean")
+        self.squares = self.add_optimizer_variables(variables, "square")
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        mean, square = self.means[index], self.squares[index]
+        learning_rate = self.rate_of(variable, learning_rate)
+        gradient = ops.cast(gradient, variable.dtype)
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        self.assign(mean, self.beta_1 * mean + (1 - self.beta_1) * gradient)
+        self.assign(square, self.beta_2 * square + (1 - self.beta_2) * ops.square(gradient))
+        scale = ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
+        moved = scale * mean / (ops.sqrt(square) + self.epsilon)
+        self.assign_sub(variable, learning_rate * (moved + self.decay * variable))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "weight_decay": self.decay,
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
         }

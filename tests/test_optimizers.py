@@ -53,3 +53,26 @@ def test_nesterov_equals_numpy():
     assert again.nesterov and again.get_config() == optimizer.get_config()
     with pytest.raises(ValueError, match="momentum above 0"):
         gssl.SGD(0.1, momentum=0, nesterov=True)
+
+
+@pytest.mark.parametrize("learning_rate", [1e-2, keras.optimizers.schedules.CosineDecay(1e-2, 10)])
+def test_adamw_equals_keras_own(learning_rate):
+    random = np.random.default_rng(0)
+    start, gradients = random.normal(size=5).astype("float32"), random.normal(size=(8, 5)).astype("float32")
+    ours, theirs = keras.Variable(start), keras.Variable(start)
+    one = gssl.AdamW(learning_rate, weight_decay=0.1)
+    other = keras.optimizers.AdamW(learning_rate, weight_decay=0.1)
+    for gradient in gradients:
+        one.apply([gradient], [ours])
+        other.apply([gradient], [theirs])
+        np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=1e-6)
+    assert gssl.AdamW.from_config(one.get_config()).get_config() == one.get_config()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"beta_1": 1.0}, "beta_1 must be in"), ({"weight_decay": -1.0}, "weight_decay must not be negative")],
+)
+def test_mistakes_in_adamw_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        gssl.AdamW(**arguments)

@@ -24,7 +24,7 @@ FLOORS = [
     {"export"},
     {"report"},
     {"recipes"},
-    {"predict", "explain"},
+    {"predict", "explain", "audit"},
     {"cli"},
     {"__main__", ""},  # "" is keras_gssl itself, which shows users what all the rooms hold
 ]

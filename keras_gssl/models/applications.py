@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-import warnings
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from keras_gssl.backend import keras, ops
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.layers import take_up_weights
+from keras_gssl.models.pretrained import IMAGENET, fetching, load_all_weights
 
 
 @cache
@@ -32,10 +32,12 @@ def application(name: str, input_shape: tuple[int, int, int], weights: str | Pat
     Args:
         name: Such as `"MobileNetV2"`.
         input_shape: `(height, width, 3)`.
-        weights: File of weights without the top (`.weights.h5` or `.h5`), as Keras publishes; None for random ones.
+        weights: `"imagenet"`, those that Keras publishes, downloaded if they are not there; a file of weights without
+            the top (`.weights.h5` or `.h5`); None for random ones.
 
     Raises:
         ValueError: The network does not exist for this input, or the file does not hold its weights.
+        UserError: The weights cannot be downloaded.
 
     Example:
 
@@ -59,23 +61,17 @@ def _published(name: str, input_shape: tuple[int, int, int], weights: str | Path
     """The weights in a file, read into the network as Keras builds it: files name layers by their place in it."""
     if re.fullmatch(r"EfficientNetB\d", name):
         raise ValueError(
-            f"Weights for {name} cannot be read from a file: Keras builds the network otherwise where it downloads "
-            f"them. Use {name.replace('NetB', 'NetV2B')} or another network"
+            f"Weights for {name} cannot be taken over: Keras builds the network otherwise where it downloads them. Use "
+            f"{name.replace('NetB', 'NetV2B')} or another network"
         )
-    plain = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=input_shape, pooling="avg")
+    build = partial(getattr(keras.applications, name), include_top=False, input_shape=input_shape, pooling="avg")
+    if weights == IMAGENET:
+        instead = "Give a file of weights without the top, fetched elsewhere (backbone_weights)."
+        with fetching(f"The ImageNet weights of {name}", instead):
+            return build(weights=IMAGENET).get_weights()
+    plain = build(weights=None)
     load_all_weights(plain, weights, f"{name} without its top")
     return plain.get_weights()
-
-
-def load_all_weights(model: keras.Model, file: str | Path, what: str) -> None:
-    """Load weights from a file, or raise `ValueError` if some are missing there, of which Keras only warns."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)
-            model.load_weights(file)
-    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{file} does not hold the weights of {what} ({reason})") from error
 
 
 @cache

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_gssl.backend import keras
+from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.layers import FusedBatchNormalization, OptionAShortcut, he_normal
-from keras_gssl.models.applications import application, application_names, load_all_weights
+from keras_gssl.models.applications import application, application_names, pixel_scale
+from keras_gssl.models.hub import PREFIX, hub_backbone, hub_pixels
+from keras_gssl.models.pretrained import IMAGENET, load_all_weights, pixels_of_saved, take_weights_of
 
 
 def make_backbone(name: str, input_shape: tuple[int, int, int], weights: str | Path | None = None) -> keras.Model:
@@ -16,9 +19,11 @@ def make_backbone(name: str, input_shape: tuple[int, int, int], weights: str | P
 
     Args:
         name: `resnet8`, `resnet14`, ..., `resnet32`, ... (CIFAR), `resnet18_imagenet`, `resnet18_small`, or a network
-            of `keras.applications` such as `MobileNetV2`.
+            of `keras.applications` such as `MobileNetV2`, or `keras_hub:PRESET` with its weights.
         input_shape: `(height, width, channels)`, without the batch.
-        weights: File of weights to start from; for networks of `keras.applications` those without the top.
+        weights: What to start from: a file of weights (for networks of `keras.applications` those without the top), a
+            `.keras` file of a model with this backbone, such as a run's `classifier.keras`, or `"imagenet"` for
+            networks of `keras.applications`. The backbone then carries the `preprocessing` that belongs to them.
 
     Example:
 
@@ -26,10 +31,47 @@ def make_backbone(name: str, input_shape: tuple[int, int, int], weights: str | P
     (None, 512)
     """
     check_backbone_name(name)
-    if weights is not None and not Path(weights).is_file():
+    _check_weights(name, weights)
+    saved = weights if weights is not None and Path(weights).suffix == ".keras" else None
+    file = weights if saved is None else None
+    if name.startswith(PREFIX):
+        backbone = hub_backbone(name, input_shape)
+    elif name in application_names():
+        backbone = application(name, input_shape, file)
+    else:
+        backbone = _own(name, input_shape, file)
+    if saved is not None:
+        take_weights_of(backbone, saved)
+    pixels = expected_pixels(name, weights)
+    if pixels is not None:
+        backbone.preprocessing = pixels  # a `SupervisedModel` takes it up
+    return backbone
+
+
+def expected_pixels(name: str, weights: str | Path | None = None) -> PixelNormalization | None:
+    """How a backbone with these weights wants its pixels; None where it learns from whatever it is given."""
+    if weights is not None and Path(weights).suffix == ".keras":
+        return pixels_of_saved(weights)
+    if name.startswith(PREFIX):
+        return hub_pixels(name)
+    return PixelNormalization(*pixel_scale(name)[:2]) if name in application_names() else None
+
+
+def _check_weights(name: str, weights: str | Path | None) -> None:
+    if weights is None:
+        return
+    if weights == IMAGENET:
+        if name not in application_names():
+            raise ValueError(
+                f"weights imagenet are published for networks of keras.applications (MobileNetV2, ...), not for {name}"
+            )
+    elif name.startswith(PREFIX):
+        raise ValueError(f"{name} brings its own weights: leave {weights} out")
+    elif not Path(weights).is_file():
         raise ValueError(f"There is no file {weights} of weights for the backbone")
-    if name in application_names():
-        return application(name, input_shape, weights)
+
+
+def _own(name: str, input_shape: tuple[int, int, int], weights: str | Path | None) -> keras.Model:
     if name.startswith("resnet18_"):
         backbone = resnet18(input_shape, name.removeprefix("resnet18_"))
     else:
@@ -42,13 +84,15 @@ def make_backbone(name: str, input_shape: tuple[int, int, int], weights: str | P
 def check_backbone_name(name: str) -> None:
     """Raise `ValueError` unless `make_backbone` knows the name."""
     cifar = re.fullmatch(r"resnet(\d+)", name)
+    if name.startswith(PREFIX) and name != PREFIX:
+        return
     if name not in ("resnet18_imagenet", "resnet18_small", *application_names()) and not (
         cifar and int(cifar[1]) >= 8 and (int(cifar[1]) - 2) % 6 == 0
     ):
         raise ValueError(
             f"backbone must be resnet18_imagenet, resnet18_small, a CIFAR ResNet of 6n + 2 layers (resnet8, "
-            f"resnet14, resnet20, resnet32, resnet44, ...) or a network of keras.applications (MobileNetV2, ...); "
-            f"received {name!r}"
+            f"resnet14, resnet20, resnet32, resnet44, ...), a network of keras.applications (MobileNetV2, ...) or "
+            f"keras_hub:PRESET; received {name!r}"
         )
 
 

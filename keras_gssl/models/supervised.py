@@ -15,8 +15,8 @@ from keras_gssl.models.class_loss import WeighsClasses
 from keras_gssl.models.classifier import Deploys
 from keras_gssl.models.distillation import Distillation
 from keras_gssl.models.inputs import FitsAnyData
+from keras_gssl.models.parts import TrainsInParts, checked_factor
 from keras_gssl.models.shapes import backbone_shapes
-from keras_gssl.randomness import seeded
 
 #: Kinds of heads, and the factor that makes logits of their outputs unless another is given.
 HEADS = {"cosine": 30.0, "dense": 1.0}
@@ -38,7 +38,7 @@ class StepLosses(NamedTuple):
     unreported_loss: Any = 0.0
 
 
-class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
+class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, TrainsInParts, keras.Model):
     """Base of the methods: a subclass says in `step_losses` what it adds to the class loss.
 
     Args:
@@ -54,6 +54,8 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
         input_shape: `(height, width, channels)`; needed only for a subclassed backbone that was never called.
         average: Momentum of a running mean of the weights, such as 0.999, which is then what is evaluated, predicted
             with and exported; 0 for none. See `WeightAverage`.
+        backbone_learning_rate_factor: Smaller steps for a pretrained backbone than for the heads; needs `gssl.SGD` or
+            `gssl.AdamW`.
         distillation: What is learned from other classifiers beside the labels.
     """
 
@@ -67,9 +69,11 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
         input_shape: Sequence[int] | None = None,
         average: float = 0.0,
         distillation: Distillation | None = None,
+        backbone_learning_rate_factor: float = 1.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.backbone_learning_rate_factor = checked_factor(backbone_learning_rate_factor)
         if heads not in HEADS:
             raise ValueError(f"heads must be one of {', '.join(map(repr, HEADS))}; received {heads!r}.")
         self.backbone = backbone
@@ -154,30 +158,8 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
         outputs = self.class_head(self.features(images, training=True))
         return StepLosses(outputs, self.weighted_class_loss(images, labels, outputs, sample_weight))
 
-    def freeze_backbone(self, begin: bool = True, fresh_head: bool = True) -> None:
-        """From now on only the heads are trained.
-
-        Args:
-            begin: Go on from the average of the weights, if there is one; False where this stage was begun before.
-            fresh_head: With `begin`, start the class head anew.
-        """
-        if begin and self.average is not None:
-            self.average.give_to(self.backbone, self.class_head)
-        if begin and fresh_head:
-            with seeded(getattr(self, "seed", 0)):  # the same one where this stage is begun again
-                self.class_head.set_weights(self._make_head(self.num_classes, "fresh").get_weights())
-        if begin and self.average is not None:
-            self.average.restart(self.backbone, self.class_head)
-        self.heads_only = True
-        self.make_train_function(force=True)  # the one that is in use trains all
-
     def after_step(self, images: Any, labels: dict[str, Any]) -> None:
         """What a method does with a prepared batch once the weights have moved."""
-
-    def step_variables(self) -> list[Any]:
-        """The variables that the training step moves (and decays)."""
-        fixed = {id(variable) for variable in self.backbone.trainable_variables} if self.heads_only else ()
-        return [variable for variable in self.trainable_variables if id(variable) not in fixed]
 
     def train_step(self, data: Any) -> dict[str, Any]:
         self.check_loss()
@@ -185,6 +167,7 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
         images, labels = self.prepare(images, labels)
         if not self.optimizer.built:  # for all weights, so that saved optimizer state does not depend on the method
             self.optimizer.build(self.trainable_variables)
+        self.slow_down_backbone()
         variables = self.step_variables()
 
         with tf.GradientTape() as tape:
@@ -254,6 +237,7 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, keras.Model):
             else (None if self._looks_at_values else False),
             "input_shape": self._given_input_shape and list(self._given_input_shape),
             "average": 0.0 if self.average is None else self.average.momentum,
+            "backbone_learning_rate_factor": self.backbone_learning_rate_factor,
             "distillation": self.distillation and keras.saving.serialize_keras_object(self.distillation),
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),

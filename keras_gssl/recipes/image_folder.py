@@ -61,6 +61,7 @@ class ImageFolderSettings(TrainingSettings):
     label_column: str | None = setting(None, "column that names the class")
     split_column: str | None = setting(None, "column that says train, validation or test")
     group_column: str | None = setting(None, "column whose like pictures stay on one side, such as patient or camera")
+    corrections: str | None = setting(None, "list of path and label, of an audit: what these pictures really are")
     depth_range: tuple[float, ...] = setting(
         (), "black and white in greyscale pictures of more than 8 bits; none: the bits that they use"
     )
@@ -108,7 +109,9 @@ class ImageFolderSettings(TrainingSettings):
         """The pictures, split as these settings say."""
         columns = Columns(self.path_column, self.label_column, self.split_column, self.group_column)
         fold = (self.fold[0], self.fold[1]) if self.fold else None
-        return list_pictures(source, self.test, self.validation, self.split_seed, self.root, columns, fold)
+        return list_pictures(
+            source, self.test, self.validation, self.split_seed, self.root, columns, fold, self.corrections
+        )
 
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:

@@ -9,21 +9,20 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, tf
-from keras_gssl.callbacks import DeferredReweighting, RetrainClassifier, StepSchedule
+from keras_gssl.callbacks import DeferredReweighting, FreezeBackbone, RetrainClassifier, StepSchedule
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.mixing import MIXINGS
 from keras_gssl.data.pipeline import TrainingSet
 from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
 from keras_gssl.losses import LDAMLoss, LogitAdjustedLoss, class_balanced_weights
-from keras_gssl.models.applications import application_names, pixel_scale
-from keras_gssl.models.backbones import make_backbone
+from keras_gssl.models.backbones import expected_pixels, make_backbone
 from keras_gssl.models.distillation import Distillation
 from keras_gssl.models.gated import GatedSSLModel
 from keras_gssl.models.level_update import LevelUpdate
 from keras_gssl.models.sla_sd import SLASDModel
 from keras_gssl.models.supervised import HEADS, SupervisedModel
-from keras_gssl.optimizers import SGD
+from keras_gssl.optimizers import SGD, AdamW, StepsByPart
 from keras_gssl.pretext.controls import ConstantGate
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.steering import STEERING
@@ -41,7 +40,11 @@ def build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
 
 def _build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel:
     backbone, heads = backbone_of(settings, data), heads_of(settings)
-    shared: dict[str, Any] = {"average": settings.average, "distillation": _distillation(settings, data)}
+    shared: dict[str, Any] = {
+        "average": settings.average,
+        "distillation": _distillation(settings, data),
+        "backbone_learning_rate_factor": settings.backbone_learning_rate_factor,
+    }
     model: SupervisedModel
     if settings.label_augmentation == "sla-sd":
         model = SLASDModel(backbone, data.num_classes, heads, **shared)
@@ -80,16 +83,19 @@ def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:
 
 def check_backbone(settings: TrainingSettings, data: ImageData) -> None:
     """Raise `UserError` for a network that does not fit, before a folder is made: a corrected call can use it."""
-    if settings.backbone in application_names() or settings.backbone_weights:
+    if not settings.backbone.startswith("resnet") or settings.backbone_weights:
         backbone_of(settings, data)
 
 
-def scaled_for(backbone: str, data: ImageData) -> ImageData:
-    """The data with the mean and standard deviation that a network of `keras.applications` expects."""
-    if backbone not in application_names():
+def scaled_for(settings: TrainingSettings, data: ImageData) -> ImageData:
+    """The data with the mean and standard deviation that the backbone's first weights expect."""
+    try:
+        pixels = expected_pixels(settings.backbone, settings.backbone_weights)
+    except ValueError as error:
+        raise UserError(f"{str(error).splitlines()[0]} (settings backbone, backbone_weights)") from error
+    if pixels is None:
         return data
-    mean, std, _ = pixel_scale(backbone)
-    return dataclasses.replace(data, mean=mean, std=std)
+    return dataclasses.replace(data, mean=tuple(pixels.mean.tolist()), std=tuple(pixels.std.tolist()))
 
 
 def steps_per_execution(settings: TrainingSettings, data: ImageData) -> int:
@@ -163,8 +169,8 @@ def _distillation(settings: TrainingSettings, data: ImageData) -> Distillation |
     return Distillation(teachers, settings.distil_weight)
 
 
-def make_optimizer(settings: TrainingSettings, data: ImageData) -> SGD:
-    """SGD; its learning rate is a schedule of its own unless `StepSchedule` sets it epoch by epoch."""
+def make_optimizer(settings: TrainingSettings, data: ImageData) -> StepsByPart:
+    """SGD or AdamW; its learning rate is a schedule of its own unless `StepSchedule` sets it epoch by epoch."""
     rate: Any = settings.learning_rate
     if settings.schedule != "steps":
         steps, retrained = (
@@ -177,6 +183,8 @@ def make_optimizer(settings: TrainingSettings, data: ImageData) -> SGD:
             rate = InTurn(
                 [rate, ToZero(settings.learning_rate, retrained, shape=settings.schedule)], [steps, retrained]
             )
+    if settings.optimizer == "adamw":
+        return AdamW(rate, settings.weight_decay, settings.momentum)
     return SGD(rate, settings.momentum, settings.weight_decay, settings.nesterov)
 
 
@@ -200,6 +208,8 @@ def stage_callbacks(
 ) -> list[keras.callbacks.Callback]:
     """What changes in the course of the epochs."""
     callbacks: list[keras.callbacks.Callback] = []
+    if settings.freeze_epochs:
+        callbacks.append(FreezeBackbone(settings.freeze_epochs))
     start = reweighting_epoch(settings)
     if start is not None:
         callbacks.append(DeferredReweighting(data.class_counts, start))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,12 @@ def describe(data: ImageData) -> dict[str, Any]:
         "doubles": 0 if data.listing is None else len(data.listing.doubles),
         "source": data.source,
     }
+
+
+def scaled_as(folder: RunFolder, data: ImageData) -> ImageData:
+    """The data with the mean and standard deviation with which the run was begun."""
+    about = read_json(folder.data)
+    return dataclasses.replace(data, mean=tuple(about["mean"]), std=tuple(about["std"]))
 
 
 def reload_data(folder: RunFolder, data_dir: str | None = None) -> ImageData:

@@ -90,13 +90,19 @@ class TrainingSettings:
     )
     backbone: str = setting(
         "resnet32",
-        "network: resnet8, ..., resnet32, ..., resnet18_imagenet, resnet18_small, MobileNetV2, ResNet50, ...",
+        "network: resnet8, ..., resnet32, ..., resnet18_imagenet, resnet18_small, MobileNetV2, ResNet50, ..., or "
+        "keras_hub:PRESET",
     )
-    backbone_weights: str | None = setting(None, "file of weights that the backbone starts from, without its top")
+    backbone_weights: str | None = setting(
+        None, "what the backbone starts from: a file of weights, a .keras file of a run, or imagenet"
+    )
+    freeze_epochs: int = setting(0, "first epochs in which the heads alone are trained, on the backbone as it is")
+    backbone_learning_rate_factor: float = setting(1.0, "smaller steps for the backbone than for the heads")
     epochs: int = setting(200, "passes over the training images")
     batch_size: int = setting(128, "images per step")
     learning_rate: float = setting(0.1, "learning rate after the warm-up")
     warmup_epochs: int = setting(5, "epochs in which the learning rate rises linearly")
+    optimizer: str = setting("sgd", "rule by which weights are moved", ("sgd", "adamw"))
     schedule: str = setting("steps", "how the learning rate falls", ("steps", *SHAPES))
     momentum: float = setting(0.9, "momentum of SGD")
     nesterov: bool = setting(False, "Nesterov's momentum")
@@ -133,7 +139,7 @@ class TrainingSettings:
                 raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
         for name in (
             "ssl_ratio", "weight_decay", "warmup_epochs", "seed", "gradient_ratio", "adjustment", "plain_epochs",
-            "retrain_epochs", "distil_weight",
+            "retrain_epochs", "distil_weight", "freeze_epochs",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, received {getattr(self, name)}")
@@ -143,6 +149,11 @@ class TrainingSettings:
         for name in ("momentum", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, received {getattr(self, name)}")
+        if not 0 < self.backbone_learning_rate_factor <= 1:
+            raise ValueError(
+                f"backbone_learning_rate_factor must be above 0 and at most 1, received "
+                f"{self.backbone_learning_rate_factor}"
+            )
         for name in ("share", "mixing_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, received {getattr(self, name)}")
@@ -166,6 +177,11 @@ class TrainingSettings:
     def _check_stages(self) -> None:
         if self.quick:  # which shortens them
             return
+        if self.freeze_epochs + self.retrain_epochs >= self.epochs:
+            raise ValueError(
+                f"freeze_epochs and retrain_epochs must leave epochs in which everything is trained: received "
+                f"{self.freeze_epochs} and {self.retrain_epochs} of {self.epochs}"
+            )
         if self.plain_epochs + self.retrain_epochs >= self.epochs:
             raise ValueError(
                 f"plain_epochs and retrain_epochs are the last of the epochs: received {self.plain_epochs} and "
@@ -210,6 +226,7 @@ class TrainingSettings:
             warmup_epochs=self.warmup_epochs if self.schedule == "steps" else 0,
             plain_epochs=0 if self.retrain_epochs else min(self.plain_epochs, stage),
             retrain_epochs=min(self.retrain_epochs, stage),
+            freeze_epochs=0 if self.retrain_epochs else min(self.freeze_epochs, stage),
             backbone="resnet8",
             backbone_weights=None,
         )

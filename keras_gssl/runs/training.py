@@ -27,7 +27,7 @@ from keras_gssl.runs.building import (
     training_batches,
 )
 from keras_gssl.runs.checkpoints import EpochWriter, finish, save_model
-from keras_gssl.runs.data_description import write_description
+from keras_gssl.runs.data_description import scaled_as, write_description
 from keras_gssl.runs.evaluation import evaluate
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.precision import precision_scope
@@ -61,7 +61,7 @@ def train(
     strategy = strategy_for(settings.devices)
     effective = settings.effective()
     check_shares(effective.batch_size, len(data.train_labels), effective.devices)  # before the folder is made
-    data = scaled_for(effective.backbone, data)
+    data = scaled_as(folder, data) if resume else scaled_for(effective, data)
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
     if not resume:
         check_backbone(effective, data)

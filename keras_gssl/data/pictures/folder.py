@@ -14,7 +14,7 @@ from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pictures.decode import FITS, DepthRange, PictureError, depth_range_of, read_all, read_picture
 from keras_gssl.data.pictures.duplicates import find_duplicates, fingerprint
 from keras_gssl.data.pictures.files import CACHES, ImageFiles, fits_in_memory
-from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION, Columns
+from keras_gssl.data.pictures.found import TRAIN, VALIDATION, Columns
 from keras_gssl.data.pictures.listing import Listing, list_pictures
 from keras_gssl.errors import UserError
 
@@ -68,12 +68,13 @@ def image_folder(
     root: str | Path | None = None,
     columns: Columns | None = None,
     fold: tuple[int, int] | None = None,
+    corrections: str | Path | None = None,
     **reading: Any,
 ) -> ImageData:
     """Your own pictures, from a folder with a sub-folder per class or a list.
 
     Args:
-        source, test, validation, root, columns, fold: See `list_pictures`.
+        source, test, validation, root, columns, fold, corrections: See `list_pictures`.
         image_size: Side of the square that every picture is brought to, in pixels; even.
         split_seed: Which pictures are held out.
         **reading: See `Reading`.
@@ -88,7 +89,7 @@ def image_folder(
 
     >>> data = gssl.data.image_folder("photos", image_size=64, validation=0.1)  # doctest: +SKIP
     """
-    listing = list_pictures(source, test, validation, split_seed, root, columns, fold)
+    listing = list_pictures(source, test, validation, split_seed, root, columns, fold, corrections)
     return load_listing(listing, Reading(image_size, **reading), Path(source).name)
 
 
@@ -113,8 +114,7 @@ def load_listing(
             listing = dataclasses.replace(listing, notes=notes)
     listing, everything = _read(listing, reading, shape, known is not None)
     train, validation = listing.members(TRAIN), listing.members(VALIDATION)
-    # In an order of its own, so that the first ones are not all of one class.
-    test = np.random.default_rng(0).permutation(listing.members(TEST))
+    test = listing.test_order()
     missing = [each for index, each in enumerate(listing.class_names) if not (listing.labels[train] == index).any()]
     if missing or not len(test):
         what = f"class {missing[0]!r} has no training picture" if missing else "no class has a picture to hold out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +17,9 @@ PART_NAMES = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION),
     **dict.fromkeys(("test", "testing"), TEST),
 }
+
+
+LEFT_OUT = "-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +71,31 @@ class Found:
             if field.name != "hint":
                 getattr(self, field.name).extend(getattr(other, field.name))
 
+    def correct(self, file: Path, corrections: Found) -> None:
+        """Give pictures the classes that corrections name, and leave out those that they name `-`.
+
+        Raises:
+            UserError: A picture that is corrected is not here.
+        """
+        corrections.settle_doubles()
+        where = {name: position for position, name in enumerate(self.names)}
+        left_out = set()
+        for name, of_class in zip(corrections.names, corrections.classes, strict=True):
+            if name not in where:
+                raise UserError(f"{file} corrects {name}, which is not among the {len(where)} pictures.")
+            if of_class == LEFT_OUT:
+                left_out.add(where[name])
+            else:
+                self.classes[where[name]] = of_class
+        self.notes.append(
+            f"{len(corrections.names)} labels are corrected by {file}, {len(left_out)} pictures left out."
+        )
+        self._remove(left_out)
+
+    def _remove(self, positions: set[int]) -> None:
+        for values in (self.names, self.classes, self.parts, self.groups):
+            values[:] = [value for position, value in enumerate(values) if position not in positions]
+
     def groups_of(self, positions: Sequence[int] | np.ndarray) -> list[str]:
         """A picture without a group is one by itself."""
         return [self.groups[each] or f"\0{self.names[each]}" for each in positions]
@@ -94,7 +123,6 @@ class Found:
                             else "can be for one of them only."
                         )
                     )
-        for values in (self.names, self.classes, self.parts, self.groups):
-            values[:] = [value for position, value in enumerate(values) if position not in set(twice)]
+        self._remove(set(twice))
         if twice:
             self.notes.append(f"{len(twice)} pictures are named more than once and count once.")

@@ -59,6 +59,10 @@ class Listing:
         """Positions of the pictures of a part."""
         return np.flatnonzero(self.parts == part)
 
+    def test_order(self) -> np.ndarray:
+        """Positions of the test pictures in the order in which runs have them: the first are not all of one class."""
+        return np.random.default_rng(0).permutation(self.members(TEST))
+
     @property
     def digest(self) -> str:
         """SHA-256 of the training pictures' names and classes."""
@@ -106,6 +110,7 @@ def list_pictures(
     root: str | Path | None = None,
     columns: Columns | None = None,
     fold: tuple[int, int] | None = None,
+    corrections: str | Path | None = None,
 ) -> Listing:
     """The pictures of a folder or of a list, each for training, for validation or for testing.
 
@@ -121,6 +126,8 @@ def list_pictures(
         columns: Names of the columns of a list.
         fold: `(number, count)`: of so many parts of equal size, which is the test pictures, counted from 1; in place
             of a share.
+        corrections: A list of path and label, such as an audit writes: the classes that these pictures really have, or
+            `-` for one that is to be left out.
 
     Raises:
         DataNotFoundError: There are no pictures, or fewer than two classes; the message says what was looked for.
@@ -137,6 +144,8 @@ def list_pictures(
         if not isinstance(other, float):
             found.extend(_elsewhere(Path(other), part, folder, columns))
     found.settle_doubles()
+    if corrections is not None:
+        found.correct(Path(corrections), read_list(Path(corrections), Columns()))
     class_names = _in_order(found.classes)
     if len(class_names) < 2:
         raise DataNotFoundError(

@@ -1,0 +1,100 @@
+"""What finished runs say of pictures that they were not trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+
+from keras_gssl.data.pictures.found import VALIDATION
+from keras_gssl.data.pictures.listing import list_pictures
+from keras_gssl.errors import UserError
+from keras_gssl.files import read_json
+from keras_gssl.runs.folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """Pictures with what was predicted of them by runs that had not seen them.
+
+    Attributes:
+        names: As the runs list them, from `root`.
+        root: The folder of the pictures.
+        labels: Class of each, as it is given.
+        probabilities: Shape `(count, classes)`; the mean where several runs have predicted a picture.
+        class_names: One per class.
+        all_pictures: How many pictures the runs have in all, those included that none has held out.
+    """
+
+    names: np.ndarray
+    root: Path
+    labels: np.ndarray
+    probabilities: np.ndarray
+    class_names: tuple[str, ...]
+    all_pictures: int
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.root / name for name in self.names]
+
+
+def read_held_out(folders: Sequence[str | Path]) -> HeldOut:
+    """The held-out predictions of runs on one set of pictures.
+
+    Args:
+        folders: Folders of finished runs, or of comparisons, whose runs are all taken. With the runs of all folds every
+            picture is there.
+
+    Raises:
+        UserError: A folder holds no finished run on one's own pictures, or the runs are on different classes.
+    """
+    runs = [run for folder in folders for run in _runs_in(Path(folder))]
+    sums: dict[str, np.ndarray] = {}
+    counts: dict[str, int] = {}
+    labels: dict[str, int] = {}
+    everything: set[str] = set()
+    first: tuple[tuple[str, ...], Path] | None = None
+    for run in runs:
+        listing = list_pictures(run.pictures, root=read_json(run.data)["source"]["root"])
+        class_names = tuple(read_json(run.data)["class_names"])
+        first = first or (class_names, listing.root)
+        if first[0] != class_names:
+            raise UserError(f"{run.path} tells other classes apart than {runs[0].path}: audit them one by one.")
+        everything |= set(listing.names.tolist())
+        numbers = {name: index for index, name in enumerate(class_names)}
+        with np.load(run.predictions) as stored:
+            groups = [(listing.test_order(), stored["logits"])]
+            if "validation_logits" in stored.files:
+                groups.append((listing.members(VALIDATION), stored["validation_logits"]))
+            for positions, logits in groups:
+                if len(positions) != len(logits):  # a trial, which has fewer pictures than it lists
+                    positions = positions[: len(logits)]
+                for position, values in zip(positions, softmax(logits.astype("float64"), axis=1), strict=True):
+                    name = str(listing.names[position])
+                    sums[name] = sums.get(name, 0) + values
+                    counts[name] = counts.get(name, 0) + 1
+                    labels[name] = numbers[listing.class_names[listing.labels[position]]]
+    assert first is not None
+    names = sorted(sums)
+    return HeldOut(
+        np.array(names, str),
+        first[1],
+        np.array([labels[name] for name in names]),
+        np.stack([sums[name] / counts[name] for name in names]),
+        first[0],
+        len(everything),
+    )
+
+
+def _runs_in(folder: Path) -> list[RunFolder]:
+    candidates = [folder] if (folder / "settings.json").exists() else sorted(folder.glob("runs/*"))
+    found = [run for each in candidates if each.is_dir() and (run := RunFolder(each)).predictions.exists()]
+    if not found:
+        raise UserError(f"{folder} is not the folder of a finished run, or of a comparison with finished runs.")
+    without = [run for run in found if not run.pictures.exists()]
+    if without:
+        raise UserError(f"{without[0].path} is not a run on your own pictures: it has no pictures.csv.")
+    return found

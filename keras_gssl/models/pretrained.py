@@ -1,0 +1,103 @@
+"""Weights that a backbone starts from: files, saved models, and what Keras publishes for ImageNet."""
+
+from __future__ import annotations
+
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_gssl.backend import keras
+from keras_gssl.data.normalisation import PixelNormalization
+from keras_gssl.errors import UserError
+from keras_gssl.files import read_json
+
+IMAGENET = "imagenet"
+PATIENCE_SECONDS = 15.0  # without an answer from the network
+
+
+def load_all_weights(model: keras.Model, file: str | Path, what: str) -> None:
+    """Load weights from a file, or raise `ValueError` if some are missing there, of which Keras only warns."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(file)
+    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{file} does not hold the weights of {what} ({reason})") from error
+
+
+def take_weights_of(backbone: keras.Model, file: str | Path) -> None:
+    """Give a backbone the weights that the same backbone has in a saved model.
+
+    Args:
+        backbone: Takes them, whatever the size of its images.
+        file: A `.keras` file: a `GatedSSLModel` (`last.keras`, `best.keras` of a run), its classifier, or a backbone.
+
+    Raises:
+        ValueError: The file cannot be loaded, or holds another network.
+    """
+    weights = _weights_by_layer(_saved_model(file))
+    given = {}
+    for layer in backbone.layers:
+        shapes = [weight.shape for weight in layer.get_weights()]
+        found = weights.get(layer.name)
+        if shapes and (found is None or [each.shape for each in found] != shapes):
+            what = "has no such layer" if found is None else f"has {[each.shape for each in found]}"
+            raise ValueError(
+                f"{file} does not hold the weights of the backbone {backbone.name}: for its layer {layer.name!r} of "
+                f"shapes {shapes} it {what}"
+            )
+        if shapes:
+            given[layer.name] = found
+    for layer in backbone.layers:
+        if layer.name in given:
+            layer.set_weights(given[layer.name])
+
+
+def pixels_of_saved(file: str | Path) -> PixelNormalization | None:
+    """How a saved model wants its pixels: as it says itself, or as `data.json` beside it says; None if neither does."""
+    carried = getattr(_saved_model(file), "preprocessing", None)
+    if isinstance(carried, PixelNormalization):
+        return carried
+    about = Path(file).with_name("data.json")
+    if not about.exists():
+        return None
+    known = read_json(about)
+    return PixelNormalization(known["mean"], known["std"])
+
+
+@contextmanager
+def fetching(what: str, instead: str) -> Iterator[None]:
+    """Around a download: no answer for some seconds, or no network, is one line that says what to do instead."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE_SECONDS)
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # each library wraps what urllib says in errors of its own
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise UserError(f"{what} cannot be fetched ({reason}). {instead}") from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _saved_model(file: str | Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return keras.models.load_model(file, compile=False)
+    except Exception as error:  # damaged archives raise errors of a dozen kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{file} is not a model that Keras can load ({reason})") from error
+
+
+def _weights_by_layer(model: Any) -> dict[str, list[np.ndarray]]:
+    """Weights of a saved model's backbone, by the names of its layers."""
+    backbone = getattr(model, "backbone", model)
+    return {layer.name: layer.get_weights() for layer in backbone.layers if layer.get_weights()}
