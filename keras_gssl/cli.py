@@ -73,6 +73,13 @@ def compare(argv: Arguments, prog: str) -> int:
     return run_as_command(lambda given: command.main(given, prog), argv)
 
 
+def watch(argv: Arguments, prog: str) -> int:
+    """a page that shows a run while it trains"""
+    from keras_gssl.watch import main
+
+    return main(argv, prog)
+
+
 def report(argv: Arguments, prog: str) -> int:
     """make the report of a run again, or compare several runs"""
     from keras_gssl.report.command import main
@@ -110,7 +117,7 @@ def predict(argv: Arguments, prog: str) -> int:
 
 COMMANDS: dict[str, Callable[[Arguments, str], int]] = {
     command.__name__: command
-    for command in (quickstart, train, compare, tables, report, audit, explain, export, predict)
+    for command in (quickstart, train, compare, tables, watch, report, audit, explain, export, predict)
 }
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ FLOORS = [
     {"export"},
     {"report"},
     {"recipes"},
-    {"predict", "explain", "audit"},
+    {"predict", "explain", "audit", "watch"},
     {"cli"},
     {"__main__", ""},  # "" is keras_gssl itself, which shows users what all the rooms hold
 ]
@@ -133,7 +133,7 @@ def test_only_the_backend_imports_keras_and_tensorflow():
 
 
 def test_only_commands_parse_arguments_and_speak_of_options():
-    commands = {"predict", "explain", "cli", "recipes", "__main__"}
+    commands = {"predict", "explain", "watch", "cli", "recipes", "__main__"}
     for name, path in SOURCES.items():
         if room_of(name) in commands or name.endswith((".command", ".__main__")):
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -37,13 +38,15 @@ def svg(name: str, draw: Chart, size: tuple[float, float] = (6.0, 3.6)) -> str:
 
     style = {
         "svg.fonttype": "none",  # text stays text
+        "text.parse_math": False,  # a class may be called $x$
         "svg.hashsalt": name,  # ids differ from chart to chart
         "font.size": 10,
         **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
         **{"axes.edgecolor": FAINT, "grid.color": FAINT, "grid.linewidth": 0.6, "axes.axisbelow": True},
         **{"legend.frameon": False, "legend.fontsize": 9},
     }
-    with rc_context(style):
+    with rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has it, where Matplotlib only measures
         figure = Figure(figsize=size, layout="constrained")  # not pyplot's, whose backend is the caller's
         axes = figure.subplots()
         draw(axes)

@@ -17,6 +17,7 @@ from keras_gssl.export.deployable import Deployable
 from keras_gssl.files import read_json
 from keras_gssl.metrics import FEW_BELOW
 from keras_gssl.randomness import seeded
+from keras_gssl.report.fonts import drawable, fonts_for
 from keras_gssl.runs.folder import RunFolder
 
 METHODS = ("Grad-CAM", "Grad-CAM++", "Score-CAM", "saliency")
@@ -101,7 +102,15 @@ def draw_explanation(
     """The image beside its heat maps, with the predicted and, if it is known, the true class."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.3 * (1 + len(maps)), 2.9), layout="constrained")
+    predicted, true = drawable(predicted), None if true is None else drawable(true)
+    with fonts_for([predicted, true or ""]):
+        return _draw_explanation(Figure, image, maps, predicted, true, path)
+
+
+def _draw_explanation(
+    kind: Any, image: np.ndarray, maps: Mapping[str, np.ndarray], predicted: str, true: str | None, path: Path
+) -> Path:
+    figure = kind(figsize=(2.3 * (1 + len(maps)), 2.9), layout="constrained")
     panels = figure.subplots(1, 1 + len(maps))
     for panel, (title, heat) in zip(np.atleast_1d(panels), {"image": None, **maps}.items(), strict=True):
         panel.imshow(image, interpolation="nearest")
@@ -121,8 +130,6 @@ def draw_embeddings(folder: RunFolder, path: Path) -> Path:
     Reference:
         "Visualizing Data using t-SNE" (JMLR 2008), as scikit-learn computes it.
     """
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
     from sklearn.manifold import TSNE
 
     if not folder.predictions.exists():
@@ -130,7 +137,7 @@ def draw_embeddings(folder: RunFolder, path: Path) -> Path:
     with np.load(folder.predictions) as stored:
         labels, features = stored["labels"], stored["features"].astype("float32")
     about = read_json(folder.data)
-    names, counts = about["class_names"], about["class_counts"]
+    names, counts = [drawable(name) for name in about["class_names"]], about["class_counts"]
     if len(labels) > MAX_EMBEDDED:
         kept = np.random.default_rng(0).permutation(len(labels))[:MAX_EMBEDDED]
         labels, features = labels[kept], features[kept]
@@ -139,6 +146,15 @@ def draw_embeddings(folder: RunFolder, path: Path) -> Path:
         raise UserError(f"A t-SNE map needs at least 4 test images, the run has {len(labels)}.")
     perplexity = min(30.0, (len(labels) - 1) / 2)
     places = TSNE(perplexity=perplexity, random_state=0, init="pca").fit_transform(features)
+    with fonts_for(names):
+        return _draw_places(places, labels, names, counts, path)
+
+
+def _draw_places(
+    places: np.ndarray, labels: np.ndarray, names: Sequence[str], counts: Sequence[int], path: Path
+) -> Path:
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.5, 6.5), layout="constrained")
     panel = figure.subplots()

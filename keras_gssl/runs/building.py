@@ -16,6 +16,7 @@ from keras_gssl.data.pipeline import TrainingSet
 from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
 from keras_gssl.losses import LDAMLoss, LogitAdjustedLoss, class_balanced_weights
+from keras_gssl.metrics import ClassAccuracy, shot_groups
 from keras_gssl.models.backbones import expected_pixels, make_backbone
 from keras_gssl.models.distillation import Distillation
 from keras_gssl.models.gated import GatedSSLModel
@@ -68,10 +69,16 @@ def _build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel
     model.compile(
         optimizer=make_optimizer(settings, data),
         loss=_loss(settings, data),
-        metrics=["accuracy"],
+        metrics=["accuracy", *_rare_classes(data)],
         steps_per_execution=steps_per_execution(settings, data),
     )
     return model
+
+
+def _rare_classes(data: ImageData) -> list[keras.metrics.Metric]:
+    """Accuracy on the classes with few images, where there are some: what long tails are trained for."""
+    rare = shot_groups(data.class_counts)["few"]
+    return [ClassAccuracy(data.num_classes, rare.tolist(), name="few")] if 0 < len(rare) < data.num_classes else []
 
 
 def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:

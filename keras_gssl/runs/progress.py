@@ -19,11 +19,12 @@ class EpochReport(keras.callbacks.Callback):
 
     Args:
         every: Report every so many epochs, and the last. The bar is drawn with 1 only.
+        chosen_on: What the epoch is evaluated on, `"test"` or `"validation"`.
     """
 
-    def __init__(self, every: int = 1):
+    def __init__(self, every: int = 1, chosen_on: str = "test"):
         super().__init__()
-        self.every = every
+        self.every, self.chosen_on = every, chosen_on
         self._bar: keras.utils.Progbar | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -49,13 +50,14 @@ class EpochReport(keras.callbacks.Callback):
         line = (
             f"   epoch {number:>{len(str(epochs))}}/{epochs}  loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}"
         )
-        line += f"  test accuracy {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
+        line += f"  {self.chosen_on} accuracy {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
         if number < epochs:
-            line += f"  about {_duration((time.monotonic() - self._start) / self._done * (epochs - number))} left"
+            line += f"  about {duration((time.monotonic() - self._start) / self._done * (epochs - number))} left"
         print(line, flush=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As a person says it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

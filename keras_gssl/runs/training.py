@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_gssl.backend import keras
-from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pipeline import TrainingSet
 from keras_gssl.devices import check_shares, strategy_for
@@ -75,17 +74,7 @@ def train(
     if finished < settings.epochs and checkpoint != folder.last:  # which is there once a run has ended, early or not
         batches = training_batches(settings, data, model)
         stages = stage_callbacks(settings, data, batches)
-        _fit(
-            model,
-            batches,
-            settings,
-            folder,
-            finished,
-            report_every,
-            stages,
-            data.validation() or data.test(),
-            callbacks,
-        )
+        _fit(model, batches, settings, folder, finished, report_every, stages, data, callbacks)
         if callbacks:
             _, checkpoint = folder.checkpoint()
             save_model(model, checkpoint or folder.last)
@@ -150,12 +139,14 @@ def _fit(
     finished: int,
     report_every: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    validation_data: EvaluationSet | None = None,
+    data: ImageData | None = None,
     own_callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
+    """Train; each epoch is evaluated on the validation images of `data`, without any on its test images."""
+    validated = data is not None and data.validation_labels is not None
     model.fit(
         batches,
-        validation_data=validation_data,
+        validation_data=None if data is None else data.validation() or data.test(),
         validation_freq=settings.validation_freq,
         epochs=settings.epochs,
         initial_epoch=finished,
@@ -165,7 +156,7 @@ def _fit(
             *callbacks,
             EpochWriter(folder, finished),
             keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
-            EpochReport(report_every),
+            EpochReport(report_every, "validation" if validated else "test"),
             *own_callbacks,
         ],
         verbose=0,  # EpochReport says what matters

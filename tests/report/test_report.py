@@ -7,11 +7,15 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from keras_gssl.errors import UserError
 from keras_gssl.report.__main__ import main
+from keras_gssl.report.charts import class_accuracy, confusion, svg
 from keras_gssl.report.comparison import write_comparison
+from keras_gssl.report.explanations import draw_explanation
+from keras_gssl.report.fonts import drawable
 from keras_gssl.report.model_card import write_model_card
 from keras_gssl.report.run_report import write_report
 from keras_gssl.runs.folder import RunFolder
@@ -62,7 +66,8 @@ def test_the_report_says_everything(report, runs):
     text = report.read_text()
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
-        "Results", "Loss", "Accuracy", "Gate weights", "Pretext tasks", "Accuracy per class", "Calibration",
+        "Results", "Loss", "Accuracy", "Gate weights", "Pretext tasks", "Accuracy per class", "Every class",
+        "Calibration",
         "Confusion matrix", "Most confident mistakes", "Transforms", "Grad-CAM", "Settings",
     ]  # fmt: skip
     metrics = json.loads(runs[0].metrics.read_text())
@@ -144,3 +149,22 @@ def test_an_unfinished_run_is_named(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "is not the folder of a finished run: it has no metrics.json" in error and error.count("\n") == 1
+
+
+def test_names_in_any_script_are_drawn_or_written_by_number(tmp_path):
+    """Without a font that has them, characters are named by their number rather than drawn as boxes."""
+    assert drawable("caf\u00e9 $\\foo$ \u03b1") == "caf\u00e9 $\\foo$ \u03b1"
+    assert drawable("red\x1b[31m\n") == "red\\x1b[31m\\n"
+    cat = drawable("\u732b")
+    assert cat in ("\u732b", "\\u732b")
+    image = np.zeros((32, 32, 3), "uint8")
+    for name in (
+        "a$b$c",
+        "$\\foo$",
+        "\u732b",
+        "\u0645\u0631\u062d\u0628\u0627",
+    ):  # warnings of missing glyphs are errors
+        draw_explanation(image, {"Grad-CAM": np.zeros((32, 32))}, name, name, tmp_path / "one.png")
+        labels = np.repeat([0, 1], 4)
+        drawn = class_accuracy({"run": [0.5, 0.25]}, [10, 20], [name, "b"])
+        assert "<svg" in svg("chart", drawn) and "<svg" in svg("table", confusion(labels, labels, [name, "b"]))

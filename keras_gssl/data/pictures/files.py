@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,25 @@ def fits_in_memory(nbytes: int, cache: str = "auto") -> bool:
 
 
 def free_memory() -> int:
-    """Bytes of memory that can still be used; 0 where the system does not say."""
+    """Bytes of memory that can still be used, within a container by its limit; 0 where the system does not say."""
+    return min([_free_in_machine(), *_free_in_container(Path("/sys/fs/cgroup"))])
+
+
+def _free_in_container(folder: Path) -> list[int]:
+    """What the limits of control groups leave, of version 2 and 1; empty where there are none."""
+    free = []
+    for limit, used in (
+        (folder / "memory.max", folder / "memory.current"),
+        (folder / "memory" / "memory.limit_in_bytes", folder / "memory" / "memory.usage_in_bytes"),
+    ):
+        try:
+            free.append(max(0, int(limit.read_text()) - int(used.read_text())))
+        except (OSError, ValueError):  # not there, or "max", which is none
+            continue
+    return free
+
+
+def _free_in_machine() -> int:
     try:
         with open("/proc/meminfo") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
