@@ -11,7 +11,6 @@ It writes audit.html, audit.csv (every label with its quality) and corrections.c
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from keras_gssl.audit.issues import Findings, find_issues, suggestions
 from keras_gssl.audit.page import write_page
 from keras_gssl.audit.predictions import HeldOut, read_held_out
 from keras_gssl.errors import as_command
-from keras_gssl.files import replacing
+from keras_gssl.files import write_csv
 
 NAMED = 10
 
@@ -41,8 +40,8 @@ def _audit(folders: Sequence[str], output: Path) -> None:
     findings = find_issues(held_out)
     output.mkdir(parents=True, exist_ok=True)
     likely = suggestions(held_out, findings)
-    _write_csv(output / "corrections.csv", ("path", "label"), ((path, new) for path, _, new, _ in likely))
-    _write_csv(output / "audit.csv", ("path", "label", "likely", "quality"), _rows(held_out, findings))
+    write_csv(output / "corrections.csv", ("path", "label"), ((path, new) for path, _, new, _ in likely))
+    write_csv(output / "audit.csv", ("path", "label", "likely", "quality"), _rows(held_out, findings))
     page = write_page(held_out, findings, output / "audit.html")
     print(
         f"{len(held_out.names):,} of {held_out.all_pictures:,} pictures: {len(likely)} labels are likely wrong, "
@@ -61,10 +60,3 @@ def _rows(held_out: HeldOut, findings: Findings) -> Iterable[tuple[Any, ...]]:
         likely = names[held_out.probabilities[position].argmax()]
         given = names[held_out.labels[position]]
         yield held_out.names[position], given, likely, f"{findings.quality[position]:.4f}"
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)

@@ -89,4 +89,4 @@ def _find(folder: Path) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    return [line.rstrip() for line in path.read_text().splitlines() if line.strip()]
+    return [line.rstrip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -31,7 +31,7 @@ class EpochWriter(keras.callbacks.Callback):
         row = {"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}}
         self.rows.append(row)
         columns = list(dict.fromkeys(name for each in self.rows for name in each))
-        with replacing(self.folder.history) as partial, partial.open("w", newline="") as file:
+        with replacing(self.folder.history) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)

@@ -14,7 +14,7 @@ from keras_gssl.data.pictures.folder import Reading, load_listing
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.data.sources import cifar10_lt, cifar100_lt, digits_lt
 from keras_gssl.errors import UserError
-from keras_gssl.files import read_json, replacing, write_json
+from keras_gssl.files import read_json, replacing, write_csv, write_json
 from keras_gssl.runs.folder import RunFolder
 
 SAMPLE_COUNT = 16
@@ -27,6 +27,8 @@ def write_description(folder: RunFolder, data: ImageData) -> None:
     write_json(folder.data, describe(data))
     if data.listing is not None:
         data.listing.write(folder.pictures)
+        if data.listing.doubles:
+            write_csv(folder.doubles, ("path", "nearly the same as"), data.listing.doubles.items())
     with replacing(folder.samples) as partial:
         np.savez(partial, images=data.test_images[:SAMPLE_COUNT], labels=data.test_labels[:SAMPLE_COUNT])
 

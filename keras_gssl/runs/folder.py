@@ -25,6 +25,7 @@ class RunFolder:
                      logits of the validation images, if there are any
     calibration.json the class mix that the logits stand for, and the temperature that validation images ask for
     pictures.csv     of one's own pictures: every file with its class, and whether it was held out
+    doubles.csv      of one's own pictures: those for validation or testing that are nearly the same as another one
     report.html      the run as one page
     model_card.md    what the classifier is, what it was trained on, how good it is
     tensorboard/     logs
@@ -43,6 +44,7 @@ class RunFolder:
         self.predictions = self.path / "predictions.npz"
         self.calibration = self.path / "calibration.json"
         self.pictures = self.path / "pictures.csv"
+        self.doubles = self.path / "doubles.csv"
         self.report = self.path / "report.html"
         self.model_card = self.path / "model_card.md"
         self.tensorboard = self.path / "tensorboard"
@@ -67,5 +69,5 @@ class RunFolder:
         """The rows of the first `epochs` epochs, or all."""
         if not self.history.exists():
             return []
-        with self.history.open(newline="") as file:
+        with self.history.open(newline="", encoding="utf-8") as file:
             return [row for row in csv.DictReader(file) if epochs is None or int(row["epoch"]) < epochs]

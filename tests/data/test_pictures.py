@@ -8,6 +8,7 @@ from PIL import Image
 
 import keras_gssl as gssl
 from keras_gssl.data.pictures.decode import PictureError, depth_range_of, read_picture
+from keras_gssl.data.pictures.files import _free_in_container, free_memory
 from keras_gssl.data.pictures.folder import PictureFiles
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.errors import UserError
@@ -271,3 +272,28 @@ def test_a_network_of_keras_applications_gets_its_own_pixels(photos, tmp_path):
     with pytest.raises(UserError, match="There is no file none.h5"):
         image_folder.main([*arguments, "--backbone-weights", "none.h5", *other])
     image_folder.main([*arguments, *other, "--quick", "--backbone-weights", "none.h5"])  # the corrected call goes on
+
+
+def test_a_containers_limit_counts_as_memory(tmp_path):
+    assert _free_in_container(tmp_path) == []
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("5\n")
+    assert _free_in_container(tmp_path) == []
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("50")
+    (tmp_path / "memory" / "memory.usage_in_bytes").write_text("60")
+    assert _free_in_container(tmp_path) == [995, 0]
+    assert 0 < free_memory() < 2**50
+
+
+def test_what_is_twice_is_kept_with_the_run(tmp_path, capsys):
+    photos = make_folder(tmp_path / "photos", counts=(8, 8, 8, 8))
+    noise = Image.fromarray(np.random.default_rng(9).integers(0, 256, (8, 8, 3)).astype("uint8")).resize((64, 64))
+    for name in ("disc", "ring", "bars", "square"):
+        noise.save(photos / name / "same.png")
+    image_folder.main([str(photos), *QUICK, "--run-dir", str(tmp_path / "run"), "--test", "0.5"])
+    assert "the figures on them are too good" in capsys.readouterr().out
+    lines = (tmp_path / "run" / "doubles.csv").read_text().splitlines()
+    assert lines[0] == "path,nearly the same as" and any("same.png" in line for line in lines[1:])
+    assert "(nearly) the same" in (tmp_path / "run" / "report.html").read_text()

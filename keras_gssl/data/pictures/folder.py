@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -250,8 +253,26 @@ class PictureFiles(ImageFiles):
             except PictureError as error:
                 raise UserError(f"Cannot read the picture {path}: {error}") from error
 
+    def reader(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        def read(indices: tf.Tensor) -> tf.Tensor:
+            images = tf.numpy_function(self._read, [indices], tf.uint8, stateful=False)
+            return tf.ensure_shape(images, (None, *self.image_shape))
+
+        return read
+
+    def _read(self, indices: np.ndarray) -> np.ndarray:
+        """A batch at once: one call from TensorFlow, and threads of Pillow's, which decodes without Python's lock."""
+        side = self.image_shape[0]
+        pixels = _readers().map(lambda path: read_picture(path, side, self.fit, self.depth_range), self.paths[indices])
+        return np.stack(list(pixels)) if len(indices) else np.zeros((0, *self.image_shape), "uint8")
+
     def _decode(self, path: tf.Tensor) -> tf.Tensor:
         def read(name: Any) -> np.ndarray:
             return read_picture(np.asarray(name).item().decode(), self.image_shape[0], self.fit, self.depth_range)
 
         return tf.ensure_shape(tf.numpy_function(read, [path], tf.uint8, stateful=False), self.image_shape)
+
+
+@cache
+def _readers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="pictures")

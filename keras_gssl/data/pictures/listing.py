@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from keras_gssl.data.pictures.list_file import read_list
 from keras_gssl.data.pictures.split import fold_of, split_by_class, split_by_group
 from keras_gssl.data.pictures.tree import read_tree
 from keras_gssl.errors import DataNotFoundError, UserError
-from keras_gssl.files import replacing
+from keras_gssl.files import write_csv
 
 NAMED = 5  # classes that a note names
 
@@ -93,10 +92,8 @@ class Listing:
 
     def write(self, path: Path) -> None:
         """As a CSV file of path, label and split, from which `list_pictures` gives the same listing again."""
-        with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(("path", "label", "split"))
-            rows.writerows((name, self.class_names[label], part) for name, label, part in self._rows())
+        rows = ((name, self.class_names[label], part) for name, label, part in self._rows())
+        write_csv(path, ("path", "label", "split"), rows)
 
     def _rows(self) -> Iterable[tuple[str, int, str]]:
         return zip(self.names.tolist(), self.labels.tolist(), self.parts.tolist(), strict=True)

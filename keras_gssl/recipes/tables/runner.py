@@ -64,7 +64,7 @@ def run_in_turn(runs: Sequence[Run], folders: Path) -> Iterator[Outcome]:
                 break
             print(f"{run.name} ...", flush=True)
             command = [sys.executable, "-m", f"keras_gssl.recipes.{run.recipe}", *arguments(run, folder)]
-            with log_file(folder).open("a") as log:
+            with log_file(folder).open("a", encoding="utf-8") as log:
                 code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
             if code > 0:  # it failed by itself and would again; a negative code is a signal: it was killed
                 yield Outcome(run, folder, failure=f"exit code {code}: {_last_line(log_file(folder))}")
@@ -124,7 +124,7 @@ def _run_in_worker(recipe: str, run: Run, folder: str, threads: int) -> None:
         return
     log_file(path).parent.mkdir(parents=True, exist_ok=True)
     main: Callable[[Sequence[str] | None], Any] = RECIPES[recipe].main
-    with log_file(path).open("a", buffering=1) as log, contextlib.redirect_stdout(log):
+    with log_file(path).open("a", buffering=1, encoding="utf-8") as log, contextlib.redirect_stdout(log):
         main(arguments(run, path))
 
 
@@ -147,5 +147,5 @@ def _connected(ray: Any, address: str, environment: dict[str, str]) -> Iterator[
 
 
 def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "no output"
