@@ -52,7 +52,7 @@ def make_pictures(folder: Path) -> list[str]:
 def ours(paths: list[str], side: int) -> Iterator[Any]:
     import tensorflow as tf
 
-    from keras_gssl.data.pictures.folder import PictureFiles
+    from keras_gssl.data.pictures.streamed import PictureFiles
 
     read = PictureFiles(paths, (side, side, 3)).reader()
     indices = tf.data.Dataset.range(len(paths)).batch(BATCH)

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
-from keras_gssl.intervals import wilson_interval
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.pretext.tasks import TASKS, make_tasks
-from keras_gssl.report.charts import calibration, class_accuracy, confusion, curves, svg
+from keras_gssl.report.answers import calibration, confusion, mistakes, per_class
+from keras_gssl.report.charts import curves, svg
 from keras_gssl.report.images import Figure, gallery, side_by_side, transform_examples, with_heat
 from keras_gssl.report.page import definitions, page, percent, section, table
 from keras_gssl.report.run_data import RunData, read_run
@@ -32,10 +31,10 @@ def write_report(path: str | Path) -> Path:
     sections = [
         _results(run),
         *_curves(run),
-        _per_class(run),
-        _calibration(run),
-        _confusion(run),
-        *_mistakes(run),
+        per_class(run),
+        calibration(run),
+        confusion(run),
+        *mistakes(run),
         *_transforms(run),
         _grad_cam(run),
         _settings(run),
@@ -134,75 +133,6 @@ def _curves(run: RunData) -> list[str]:
 def _labels_of(tasks: list[str]) -> dict[str, int]:
     known = {task.name: task.num_labels for task in make_tasks(tuple(TASKS))}
     return {task: known[task] for task in tasks if task in known}
-
-
-def _per_class(run: RunData) -> str:
-    scores = run.result.last_epoch
-    accuracy = scores.per_class
-    chart = svg(
-        "Accuracy per class against number of training images",
-        class_accuracy({run.name: accuracy}, run.about["class_counts"], run.class_names),
-    )
-    shown = section("Accuracy per class", chart, "Rare classes are on the left.")
-    if scores.tested is None:
-        return shown
-    rows = []
-    for name, count, tested, share in zip(
-        run.class_names, run.about["class_counts"], scores.tested, accuracy, strict=True
-    ):
-        low, high = wilson_interval(round((share or 0) * tested), tested) if tested else (None, None)
-        interval = f"{percent(low)} to {percent(high)}" if tested else "-"
-        rows.append((name, f"{count:,}", f"{tested:,}", percent(share), interval))
-    columns = ("class", "training images", "test images", "accuracy", "95 % interval")
-    note = "In percent. Of few test images nothing is known for sure, whatever the accuracy: see the interval (Wilson)."
-    return shown + section("Every class", table(columns, rows), note)
-
-
-def _confusion(run: RunData) -> str:
-    labels, predicted = run.predictions["labels"], run.predictions["logits"].argmax(axis=1)
-    side = 4.6 if len(run.class_names) <= 12 else 6.0
-    chart = svg("Confusion matrix", confusion(labels, predicted, run.class_names), (side, side))
-    note = "Of each true class (rows), the percentage taken for each class (columns)."
-    return section("Confusion matrix", chart, note, wide=True)
-
-
-def _calibration(run: RunData) -> str:
-    error = percent(run.result.last_epoch.expected_calibration_error)
-    note = (
-        f"Bars below the line: the classifier is surer than it is right. Expected calibration error {error} %; the "
-        f"figures on the bars are numbers of test images."
-    )
-    labels, content = (
-        run.predictions["labels"],
-        svg("Calibration diagram", calibration(run.predictions["labels"], run.probabilities)),
-    )
-    temperature = run.calibration.get("temperature")
-    if temperature:
-        after = percent(run.calibration["test_calibration_error"]["after"])
-        note += (
-            f" Below it the same with logits divided by {temperature:.3f}, as {run.calibration['validation_images']:,} "
-            f"validation images ask for and exports with calibrated probabilities do: error {after} %."
-        )
-        probabilities = softmax(run.predictions["logits"].astype("float64") / temperature, axis=1)
-        content += svg("Calibration diagram after temperature scaling", calibration(labels, probabilities))
-    return section("Calibration", content, note)
-
-
-def _mistakes(run: RunData) -> list[str]:
-    positions = run.predictions["mistakes"]
-    if not len(positions):
-        return [section("Most confident mistakes", "<p>There are none.</p>", wide=True)]
-    labels, probabilities = run.predictions["labels"], run.probabilities
-    figures = []
-    for position, image in zip(positions, run.predictions["mistake_images"], strict=True):
-        taken = int(probabilities[position].argmax())
-        true = run.class_names[labels[position]]
-        figures.append(
-            Figure(image, f"{true}, taken for {run.class_names[taken]} ({100 * probabilities[position, taken]:.0f} %)")
-        )
-    return [
-        section("Most confident mistakes", gallery(figures), "True class, what it was taken for, and how surely.", True)
-    ]
 
 
 def _transforms(run: RunData) -> list[str]:

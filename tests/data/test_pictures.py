@@ -9,8 +9,8 @@ from PIL import Image
 import keras_gssl as gssl
 from keras_gssl.data.pictures.decode import PictureError, depth_range_of, read_picture
 from keras_gssl.data.pictures.files import _free_in_container, free_memory
-from keras_gssl.data.pictures.folder import PictureFiles
 from keras_gssl.data.pictures.listing import list_pictures
+from keras_gssl.data.pictures.streamed import PictureFiles
 from keras_gssl.errors import UserError
 from keras_gssl.recipes import image_folder
 from keras_gssl.runs.data_description import reload_data

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_gssl.data.image_data import ImageData, from_arrays
 from keras_gssl.data.pictures.archives import Archive, as_pictures, read_archive
-from keras_gssl.data.pictures.decode import DEPTHS, DepthRange, as_square
+from keras_gssl.data.pictures.decode import DepthRange, as_square, range_up_to
 from keras_gssl.data.pictures.folder import Reading
 from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION
 from keras_gssl.data.pictures.split import split_by_class
@@ -97,8 +97,4 @@ def _split(archive: Archive, test: float, validation: float, seed: int) -> Archi
 def _depth_range(archive: Archive) -> DepthRange | None:
     """As `depth_range_of` for files."""
     deep = [each for images in archive.images.values() for each in images if each.dtype != np.uint8]
-    if not deep:
-        return None
-    deepest = max(float(each.max()) for each in deep)
-    bits = next((bits for bits in DEPTHS if deepest < 2**bits), None)
-    return (0.0, 1.0) if deepest <= 1 else (0.0, float(2**bits - 1 if bits else deepest))
+    return range_up_to(max(float(each.max()) for each in deep)) if deep else None

@@ -91,8 +91,11 @@ def depth_range_of(paths: Sequence[str] | np.ndarray) -> DepthRange | None:
                     deepest, seen = max(deepest, float(np.nanmax(np.asarray(opened)))), seen + 1
         except Exception:  # a broken file is named when it is read
             continue
-    if not seen:
-        return None
+    return range_up_to(deepest) if seen else None
+
+
+def range_up_to(deepest: float) -> DepthRange:
+    """Black and white for pictures whose largest value is this one; see `depth_range_of`."""
     if deepest <= 1:
         return 0.0, 1.0
     bits = next((bits for bits in DEPTHS if deepest < 2**bits), None)
