@@ -54,7 +54,7 @@ setup(
         "export": EXPORT,
         "sweep": SWEEP,
         "docs": DOCS,
-        "benchmarks": ["torch==2.13.0"],
+        "benchmarks": ["torch==2.13.0", "simplejpeg"],
         "hub": ["keras-hub>=0.18"],
         "test": [*AUDIT, *EXPLAIN, *EXPORT, *SWEEP, *DOCS, *TEST],
     },

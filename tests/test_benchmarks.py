@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import keras_gssl as gssl
+from benchmarks import reading
 from benchmarks.__main__ import RATIOS, ratios
 from benchmarks.growth import GeneratedImages, draw
 from benchmarks.report import MARKERS, MEANINGS, markdown, write_into
@@ -76,3 +77,16 @@ def test_generated_images_are_streamed(tmp_path):
     points = [{"value": 1, "images_per_second_rounds": [3.0], "peak_memory_mib": 900}]
     draw({"hardware": "made up", "axes": {"tasks": points}}, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 5000
+
+
+def test_readers_give_every_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "COUNT", 5)
+    paths = reading.make_pictures(tmp_path)
+    names = ("ours", "keras image_dataset_from_directory")
+    monkeypatch.setattr(reading, "VARIANTS", {name: reading.VARIANTS[name] for name in names})
+    speeds = reading.measure(paths, [32], rounds=2)
+    assert {name: len(values) for name, values in speeds["32"].items()} == dict.fromkeys(names, 2)
+    (batch,) = reading.ours(paths, 48)
+    assert batch.shape == (5, 48, 48, 3)
+    plain = reading.Pictures(paths, 48, turbo=False)
+    assert np.abs(np.asarray(batch[0]).astype(int) - plain[0]).mean() < 4

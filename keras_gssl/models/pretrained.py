@@ -81,7 +81,7 @@ def fetching(what: str, instead: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # each library wraps what urllib says in errors of its own
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
         raise UserError(f"{what} cannot be fetched ({reason}). {instead}") from error
     finally:
         socket.setdefaulttimeout(before)

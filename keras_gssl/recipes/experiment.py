@@ -35,7 +35,8 @@ def run_experiment(
         raise UserError(str(error)) from error
     if settings.quick:
         data = data.head(max(320, 2 * data.num_classes), 200)
-    counts = f"{len(data.train_labels)} training and {len(data.test_labels)} test images"
+    validated = "" if data.validation_labels is None else f", {len(data.validation_labels)} validation"
+    counts = f"{len(data.train_labels)} training{validated} and {len(data.test_labels)} test images"
     print(f"{data.name}: {counts}; {describe_settings(settings)}")
     try:
         results = train(settings, data, folder, settings.resume, callbacks=callbacks)

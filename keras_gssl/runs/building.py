@@ -84,6 +84,8 @@ def _rare_classes(data: ImageData) -> list[keras.metrics.Metric]:
 def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:
     try:
         return make_backbone(settings.backbone, data.image_shape, settings.backbone_weights)
+    except UserError:
+        raise
     except ValueError as error:  # such as images that are too small for it
         raise UserError(f"{str(error).splitlines()[0]} (settings backbone, backbone_weights)") from error
 
@@ -98,6 +100,8 @@ def scaled_for(settings: TrainingSettings, data: ImageData) -> ImageData:
     """The data with the mean and standard deviation that the backbone's first weights expect."""
     try:
         pixels = expected_pixels(settings.backbone, settings.backbone_weights)
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"{str(error).splitlines()[0]} (settings backbone, backbone_weights)") from error
     if pixels is None:

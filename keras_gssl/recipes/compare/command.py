@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
 from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
+from keras_gssl.runs.progress import duration
 from keras_gssl.runs.settings import METHODS as KNOWN
 
 FIGURES = ("balanced_accuracy", "accuracy", "few")
@@ -81,8 +83,9 @@ def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcom
         if arguments.ray
         else run_in_turn(runs, folders)
     )
-    failed = []
+    failed, begin = [], time.monotonic()
     for number, outcome in enumerate(outcomes, start=1):
+        left = (time.monotonic() - begin) / number * (len(runs) - number)
         if outcome.result is None:
             failed.append(outcome)
             print(f"   {number}/{len(runs)} failed: {outcome.run.name}", flush=True)
@@ -90,7 +93,8 @@ def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcom
         last = outcome.result.last_epoch
         print(
             f"   {number}/{len(runs)} {outcome.result.method}, seed {outcome.run.settings.seed}: accuracy "
-            f"{100 * last.accuracy:.2f} %, balanced {100 * (last.balanced_accuracy or 0):.2f} %",
+            f"{100 * last.accuracy:.2f} %, balanced {100 * (last.balanced_accuracy or 0):.2f} %"
+            + (f", about {duration(left)} left" if number < len(runs) else ""),
             flush=True,
         )
     return failed
