@@ -101,6 +101,9 @@ class SGD(StepsByPart):
 class AdamW(StepsByPart):
     """Adam with decoupled weight decay, for fine-tuning; equal to Keras' own where no part is slowed down.
 
+    The bias of the means is corrected by the steps of the whole training: a part that is frozen at first begins with
+    somewhat larger steps than it would alone.
+
     Args:
         learning_rate: Float or schedule.
         weight_decay: Share of a weight, times the learning rate, that is taken off in each step.

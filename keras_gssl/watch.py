@@ -24,6 +24,7 @@ from keras_gssl.report.charts import curves, svg
 from keras_gssl.report.page import page, section
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.progress import duration
+from keras_gssl.runs.settings import QUICK_EPOCHS
 
 REFRESH_SECONDS = 10
 RECENT = 5  # epochs that the time left is reckoned from
@@ -91,6 +92,8 @@ def where_it_is(folder: RunFolder) -> str:
     """Epoch, accuracy and time left, as a line."""
     settings, history = read_json(folder.settings), _history(folder)
     done, epochs = len(history.get("epoch", ())), settings["epochs"]
+    if settings.get("quick"):
+        epochs = min(epochs, QUICK_EPOCHS)
     if folder.metrics.exists():
         return f"{folder.path}: finished after {done} epochs."
     if not done:

@@ -61,7 +61,7 @@ def runs(photos, tmp_path_factory):
             run / "predictions.npz", logits=logits(listing.test_order()), labels=listing.labels[listing.test_order()],
             validation_logits=logits(listing.members("validation")), validation_labels=[],
         )  # fmt: skip
-        about = {"class_names": CLASSES, "source": {"function": "image_folder", "root": str(root)}}
+        about = {"class_names": CLASSES, "source": {"function": "image_folder", "root": str(root), "fit": "crop"}}
         (run / "data.json").write_text(json.dumps(about))
         (run / "settings.json").write_text("{}")
     return folder

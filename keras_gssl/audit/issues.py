@@ -6,7 +6,6 @@ import dataclasses
 import importlib
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,9 @@ def _twice(held_out: HeldOut) -> list[tuple[int, int]]:
     def look_at(position: int, pixels: np.ndarray) -> None:
         fingerprints[position] = fingerprint(pixels)
 
-    images, broken = read_all([str(path) for path in held_out.paths], SIDE, "crop", True, look_at=look_at)
+    images, broken = read_all(
+        [str(path) for path in held_out.paths], SIDE, held_out.fit, True, held_out.depth_range, look_at
+    )
     if broken or images is None:
         position, reason = next(iter(broken.items()))
         raise UserError(
@@ -110,7 +111,8 @@ def _import(*names: str) -> Sequence[Any]:
         raise UserError(f"Auditing needs {error.name}: pip install 'keras_gssl[audit]'.") from error
 
 
-def thumbnails(paths: Sequence[Path]) -> list[np.ndarray]:
+def thumbnails(held_out: HeldOut, positions: Sequence[int] | np.ndarray) -> list[np.ndarray]:
     """Pixels of pictures, for the page."""
-    images, _ = read_all([str(path) for path in paths], SIDE, "pad", True)
+    paths = [str(held_out.root / held_out.names[position]) for position in positions]
+    images, _ = read_all(paths, SIDE, "pad", True, held_out.depth_range)
     return [] if images is None else list(images)

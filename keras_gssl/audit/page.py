@@ -18,10 +18,10 @@ SHOWN = 120
 
 def write_page(held_out: HeldOut, findings: Findings, output: Path) -> Path:
     """Write `audit.html`."""
-    names, paths = held_out.class_names, held_out.paths
+    names = held_out.class_names
 
     def captioned(positions: Sequence[int] | np.ndarray, captions: Sequence[str]) -> str:
-        pixels = thumbnails([paths[position] for position in positions])
+        pixels = thumbnails(held_out, positions)
         return gallery([Figure(image, caption) for image, caption in zip(pixels, captions, strict=True)])
 
     def about(position: int) -> str:
@@ -35,7 +35,7 @@ def write_page(held_out: HeldOut, findings: Findings, output: Path) -> Path:
     pairs = findings.twice[:SHOWN]
     twice = []
     for one, other in pairs:
-        left, right = thumbnails([paths[one], paths[other]])
+        left, right = thumbnails(held_out, (one, other))
         same = held_out.labels[one] == held_out.labels[other]
         told = "" if same else " - different labels"
         twice.append(Figure(side_by_side((left, right)), f"{about(one)} and {about(other)}{told}"))

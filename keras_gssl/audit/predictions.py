@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
+from keras_gssl.data.pictures.decode import DepthRange
 from keras_gssl.data.pictures.found import VALIDATION
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.errors import UserError
@@ -27,6 +28,7 @@ class HeldOut:
         probabilities: Shape `(count, classes)`; the mean where several runs have predicted a picture.
         class_names: One per class.
         all_pictures: How many pictures the runs have in all, those included that none has held out.
+        fit, depth_range: How the runs have read them; see `read_picture`.
     """
 
     names: np.ndarray
@@ -35,6 +37,8 @@ class HeldOut:
     probabilities: np.ndarray
     class_names: tuple[str, ...]
     all_pictures: int
+    fit: str = "crop"
+    depth_range: DepthRange | None = None
 
     @property
     def paths(self) -> list[Path]:
@@ -56,13 +60,13 @@ def read_held_out(folders: Sequence[str | Path]) -> HeldOut:
     counts: dict[str, int] = {}
     labels: dict[str, int] = {}
     everything: set[str] = set()
-    first: tuple[tuple[str, ...], Path] | None = None
+    about = read_json(runs[0].data)
+    class_names, source = tuple(about["class_names"]), about["source"]
     for run in runs:
-        listing = list_pictures(run.pictures, root=read_json(run.data)["source"]["root"])
-        class_names = tuple(read_json(run.data)["class_names"])
-        first = first or (class_names, listing.root)
-        if first[0] != class_names:
-            raise UserError(f"{run.path} tells other classes apart than {runs[0].path}: audit them one by one.")
+        known = read_json(run.data)
+        if tuple(known["class_names"]) != class_names or known["source"]["root"] != source["root"]:
+            raise UserError(f"{run.path} is on other pictures or classes than {runs[0].path}: audit them one by one.")
+        listing = list_pictures(run.pictures, root=source["root"])
         everything |= set(listing.names.tolist())
         numbers = {name: index for index, name in enumerate(class_names)}
         with np.load(run.predictions) as stored:
@@ -70,22 +74,28 @@ def read_held_out(folders: Sequence[str | Path]) -> HeldOut:
             if "validation_logits" in stored.files:
                 groups.append((listing.members(VALIDATION), stored["validation_logits"]))
             for positions, logits in groups:
-                if len(positions) != len(logits):  # a trial, which has fewer pictures than it lists
-                    positions = positions[: len(logits)]
+                if len(positions) != len(logits):
+                    raise UserError(f"{run.path} is a trial, which has fewer pictures than it lists: audit whole runs.")
                 for position, values in zip(positions, softmax(logits.astype("float64"), axis=1), strict=True):
                     name = str(listing.names[position])
                     sums[name] = sums.get(name, 0) + values
                     counts[name] = counts.get(name, 0) + 1
-                    labels[name] = numbers[listing.class_names[listing.labels[position]]]
-    assert first is not None
+                    label = numbers[listing.class_names[listing.labels[position]]]
+                    if labels.setdefault(name, label) != label:
+                        raise UserError(
+                            f"{name} has another label in {run.path} than in the runs before, as after corrections: "
+                            f"audit the runs of one state of the labels."
+                        )
     names = sorted(sums)
     return HeldOut(
         np.array(names, str),
-        first[1],
+        Path(source["root"]),
         np.array([labels[name] for name in names]),
         np.stack([sums[name] / counts[name] for name in names]),
-        first[0],
+        class_names,
         len(everything),
+        source["fit"],
+        tuple(source["depth_range"]) if source.get("depth_range") else None,
     )
 
 

@@ -130,11 +130,17 @@ class ImageData:
             train_labels=self.train_labels[kept],
             test_images=self.test_images[:test_count],
             test_labels=self.test_labels[:test_count],
-            validation_images=None if self.validation_images is None else self.validation_images[:test_count],
-            validation_labels=None if self.validation_labels is None else self.validation_labels[:test_count],
+            **self._validation_head(test_count),
             indices=kept if self.indices is None else self.indices[kept],
             source=self.source and {**self.source, "head": [train_count, test_count]},
         )
+
+    def _validation_head(self, count: int) -> dict[str, Any]:
+        """About so many validation images of all classes, where there are any."""
+        if self.validation_images is None or self.validation_labels is None:
+            return {}
+        kept = np.sort(_spread(self.validation_labels, count))
+        return {"validation_images": self.validation_images[kept], "validation_labels": self.validation_labels[kept]}
 
 
 def from_arrays(

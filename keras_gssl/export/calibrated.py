@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,13 @@ PRIORS = ("uniform", "training")
 
 
 def calibrate(
-    model: Deployable, folder: RunFolder, calibrated: bool = False, prior: str | Sequence[float] | None = None
+    model: Deployable, source: str | Path, calibrated: bool = False, prior: str | Sequence[float] | None = None
 ) -> Deployable:
     """The classifier of a run with a temperature, another class mix, and thresholds for abstaining.
 
     Args:
         model: The run's classifier.
-        folder: The run.
+        source: The run's folder, or its `classifier.keras` or `last.keras`: the calibration is that of the last epoch.
         calibrated: Divide the logits by the temperature that the validation pictures ask for.
         prior: The class mix that is expected in use: `"uniform"`, `"training"`, or a share for each class. None: the
             one that the training made.
@@ -37,14 +38,17 @@ def calibrate(
 
     Example:
 
-    >>> run = RunFolder("runs/image_folder")  # doctest: +SKIP
-    >>> model = calibrate(gssl.export.load_deployable(run.path), run, calibrated=True)  # doctest: +SKIP
+    >>> model = gssl.export.load_deployable("runs/image_folder")  # doctest: +SKIP
+    >>> model = calibrate(model, "runs/image_folder", calibrated=True)  # doctest: +SKIP
     """
-    if not folder.calibration.exists():
+    path = Path(source)
+    folder = RunFolder(path if path.is_dir() else path.parent)
+    of_last_epoch = path.is_dir() or path.name in (folder.classifier.name, folder.last.name)
+    if not (folder.calibration.exists() and of_last_epoch):
         if calibrated or prior is not None:
             raise UserError(
-                f"{folder.path} has no calibration.json: calibrating and setting a class mix need the folder of a run "
-                f"that was finished with this version."
+                f"There is no calibration.json for {path}: calibrating and setting a class mix need the folder of a "
+                f"run that was finished with this version, or its classifier.keras."
             )
         return model
     known = read_json(folder.calibration)

@@ -66,9 +66,7 @@ def main_of_any_kind(argv: Sequence[str] | None = None, prog: str = "python -m k
 def _run(kind: str, arguments: argparse.Namespace) -> None:
     _check_output(kind, arguments.output)
     model = _with_normalisation(load_deployable(arguments.source), arguments)
-    source = Path(arguments.source)
-    folder = RunFolder(source if source.is_dir() else source.parent)
-    model = calibrate(model, folder, arguments.calibrated, arguments.prior)
+    model = calibrate(model, arguments.source, arguments.calibrated, arguments.prior)
     data, reason = _find_data(model, arguments)
     test = None if data is None else TestImages(data.test_images, data.test_labels, arguments.max_drop)
     path = _export(kind, model, arguments, data, test)

@@ -94,9 +94,8 @@ def open_exported(path: str | os.PathLike[str]) -> Exported:
     elif path.suffix == ".keras" or (path / "settings.json").exists():
         from keras_gssl.export.calibrated import calibrate
         from keras_gssl.export.deployable import load_deployable
-        from keras_gssl.runs.folder import RunFolder
 
-        model = calibrate(load_deployable(path), RunFolder(path if path.is_dir() else path.parent))
+        model = calibrate(load_deployable(path), path)
         exported = Exported(model.logits, model.metadata("uint8", probabilities=False))
     else:
         raise UserError(

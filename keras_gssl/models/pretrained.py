@@ -42,6 +42,10 @@ def take_weights_of(backbone: keras.Model, file: str | Path) -> None:
         ValueError: The file cannot be loaded, or holds another network.
     """
     weights = _weights_by_layer(_saved_model(file))
+    layers = [layer for layer in backbone.layers if layer.get_weights()]
+    if len(layers) == len(weights) and not all(layer.name in weights for layer in layers):
+        # Keras numbers layers without a name anew in every network that is built: then their order tells.
+        weights = dict(zip((layer.name for layer in layers), weights.values(), strict=True))
     given = {}
     for layer in backbone.layers:
         shapes = [weight.shape for weight in layer.get_weights()]
@@ -100,4 +104,7 @@ def _saved_model(file: str | Path) -> Any:
 def _weights_by_layer(model: Any) -> dict[str, list[np.ndarray]]:
     """Weights of a saved model's backbone, by the names of its layers."""
     backbone = getattr(model, "backbone", model)
-    return {layer.name: layer.get_weights() for layer in backbone.layers if layer.get_weights()}
+    held = {layer.name: layer.get_weights() for layer in backbone.layers if layer.get_weights()}
+    if backbone is model and isinstance(model.layers[-1], keras.layers.Dense):  # a classifier's head
+        held.pop(model.layers[-1].name, None)
+    return held

@@ -41,7 +41,7 @@ def run_experiment(
     try:
         results = train(settings, data, folder, settings.resume, callbacks=callbacks)
     except tf.errors.OpError:  # perhaps a picture that could not be decoded: say which
-        for images in (data.train_images, data.test_images):
+        for images in (data.train_images, data.test_images, data.validation_images):
             if isinstance(images, ImageFiles):
                 images.check()
         raise

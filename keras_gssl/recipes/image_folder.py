@@ -135,7 +135,7 @@ def _again(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
     known = about["source"]
     if known["function"] == "image_arrays":
         return _arrays(settings, settings.source or known["source"])
-    listing = list_pictures(folder.pictures, root=settings.source or known["root"])
+    listing = list_pictures(folder.pictures, root=settings.root or settings.source or known["root"])
     depth_range = known.get("depth_range")
     reading = dataclasses.replace(settings.reading(), depth_range=tuple(depth_range) if depth_range else None)
     return load_listing(listing, reading, about["name"], about)
@@ -163,6 +163,9 @@ def _listed(settings: ImageFolderSettings, source: Path) -> ImageData:
 
 def _arrays(settings: ImageFolderSettings, source: str) -> ImageData:
     reading = settings.reading()
+    for name in ("root", "path_column", "label_column", "split_column", "group_column", "corrections"):
+        if getattr(settings, name) is not None:
+            raise UserError(f"{name} is for folders and lists of pictures, not for arrays ({source}): leave it out.")
     if not isinstance(settings.test, float) or not isinstance(settings.validation, float) or settings.fold:
         raise UserError(f"test and validation must be shares, without folds, where the pictures are arrays ({source}).")
     return image_arrays(

@@ -141,7 +141,7 @@ def trained_mix(settings: TrainingSettings, class_counts: Sequence[int]) -> list
     and a classifier that was re-trained with it or with balanced batches, equal shares.
     """
     mix = np.asarray(class_counts, "float64")
-    if settings.retrain_epochs:
+    if settings.retrain_epochs and settings.loss == "ce":  # whose head is re-trained on balanced batches
         mix = np.ones_like(mix)
     elif settings.loss == "balanced":
         mix = mix ** (1 - settings.adjustment)

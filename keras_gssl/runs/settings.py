@@ -35,6 +35,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "class-balanced": {"tasks": (), "loss": "class-balanced", "pretraining": "none", "label_augmentation": "none"},
 }
 
+QUICK_EPOCHS = 2  # of a trial
+
 #: Class losses, and what training with each is called.
 LOSSES: Mapping[str, str] = {
     "ldam": "ldam-drw", "ce": "ce", "balanced": "balanced", "class-balanced": "class-balanced",
@@ -221,7 +223,7 @@ class TrainingSettings:
         stage = 0 if self.epochs == 1 else 1  # epochs that a last stage may have
         return dataclasses.replace(
             self,
-            epochs=min(self.epochs, 2),
+            epochs=min(self.epochs, QUICK_EPOCHS),
             batch_size=min(self.batch_size, 32),
             warmup_epochs=self.warmup_epochs if self.schedule == "steps" else 0,
             plain_epochs=0 if self.retrain_epochs else min(self.plain_epochs, stage),

@@ -74,6 +74,12 @@ class Harmful:
         ({"train_labels": np.full(40, -1)}, "labels must be whole numbers from 0"),
         ({"train_labels": np.arange(39)}, "a label each; received .* and 39 labels"),
         ({"train_images": pictures(40, (9,))}, r"must have the shape \(count, height, width\)"),
+        ({"train_images": RANDOM.uniform(size=(40, 28, 28, 3))}, "Pictures must be uint8 pixels .* received float64"),
+        ({"train_images": pictures(40, (3, 28, 28))}, r"Pictures must be .* of shape \(3, 28, 28\)"),
+        (
+            {"test_images": pictures(0), "test_labels": np.zeros(0, int)},
+            "no pictures for training, or none for testing",
+        ),
         ({"train_labels": np.full(40, 3)}, "has no training picture of class '0'"),
         ({"train_labels": np.array([Harmful()] * 40, object)}, "is not an .npz file of plain arrays"),
     ],
@@ -159,3 +165,18 @@ def test_the_recipe_trains_on_arrays_and_its_run_is_read_again(tmp_path):
     assert (tmp_path / "run" / "metrics.json").exists()
     with pytest.raises(UserError, match="must be shares, without folds, where the pictures are arrays"):
         image_folder.main([str(tmp_path / "med.npz"), "--quick", "--fold", "1", "5"])
+
+
+def test_shares_and_options_that_do_not_go_with_arrays_are_named(tmp_path):
+    med_mnist(tmp_path / "med.npz")
+    with pytest.raises(UserError, match="test must be a share above 0 and below 1"):
+        gssl.data.image_arrays(str(tmp_path / "med.npz"), 28, test=2.0)
+    with pytest.raises(UserError, match="group_column is for folders and lists of pictures, not for arrays"):
+        image_folder.main([str(tmp_path / "med.npz"), "--quick", "--group-column", "patient"])
+
+
+def test_fractions_of_grey_are_pictures(tmp_path):
+    grey = RANDOM.uniform(size=(40, 28, 28))
+    med_mnist(tmp_path / "grey.npz", shape=(28, 28), train_images=grey)
+    data = gssl.data.image_arrays(str(tmp_path / "grey.npz"), 28, depth_range=(0.0, 1.0))
+    assert np.abs(data.train_images[..., 0] - grey * 255).max() <= 1

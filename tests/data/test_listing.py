@@ -2,6 +2,7 @@
 
 import csv
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION, Columns
-from keras_gssl.data.pictures.listing import list_pictures
+from keras_gssl.data.pictures.listing import Listing, list_pictures
 from keras_gssl.data.pictures.split import fold_of, split_by_class, split_by_group
 from keras_gssl.errors import UserError
 from tests.pictures import SHAPES, make_folder
@@ -320,3 +321,90 @@ def test_a_folder_and_its_own_csv(photos, tmp_path):
     np.testing.assert_array_equal(listing.paths, again.paths)
     np.testing.assert_array_equal(listing.parts, again.parts)
     assert again.digest == listing.digest
+
+
+def test_one_file_has_one_name(tmp_path):
+    """However it is written: else it would be on two sides."""
+    touch(tmp_path, *(f"{name}/{i}.png" for name in "ab" for i in range(4)))
+    odd = [f"{tmp_path}/a/0.png", "a//1.png", "b/../a/2.png", "./b/0.png"]
+    rows = [f"{name},{'ab'[name.endswith('b/0.png')]}" for name in odd]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
+    listing = list_pictures(tmp_path / "list.csv")
+    assert sorted(listing.names) == ["a/0.png", "a/1.png", "a/2.png", "b/0.png"]
+    (tmp_path / "all.csv").write_text("path,label\na/0.png,a\na/1.png,a\nb/0.png,b\nb/1.png,b\n")
+    touch(tmp_path, "held/a/9.png", "held/b/9.png")
+    (tmp_path / "more.csv").write_text((tmp_path / "all.csv").read_text() + "held/a/9.png,a\n")
+    with pytest.raises(UserError, match="held/a/9.png is named with the split '' and with 'test'"):
+        list_pictures(tmp_path / "more.csv", tmp_path / "held")
+
+
+def test_validation_pictures_that_are_given_stay_so(tmp_path):
+    touch(tmp_path, *(f"{part}/{name}/{i}.png" for part in ("train", "valid") for name in "ab" for i in range(10)))
+    listing = list_pictures(tmp_path / "train", validation=tmp_path / "valid")
+    assert [(listing.parts == part).sum() for part in (TRAIN, VALIDATION, TEST)] == [16, 20, 4]
+    folds = [list_pictures(tmp_path, fold=(number, 4)) for number in range(1, 5)]
+    assert sum((each.parts == TEST).astype(int) for each in folds).tolist() == [1] * 40
+    assert all("what the source says of train and test is passed over" in each.notes[-1] for each in folds)
+    with pytest.raises(UserError, match="With a fold, test pictures are drawn: leave test .*valid out"):
+        list_pictures(tmp_path / "train", tmp_path / "valid", fold=(1, 4))
+
+
+def test_groups_of_a_folders_metadata_and_groups_that_cannot_be(tmp_path):
+    touch(tmp_path, *(f"{i}.png" for i in range(24)))
+    rows = [f"{i}.png,{'ab'[i % 2]},p{i // 4}" for i in range(24)]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label,patient", *rows]))
+    grouped = list_pictures(tmp_path, 0.3, columns=Columns(group="patient"))
+    for group in set(grouped.groups):
+        assert len(set(grouped.parts[grouped.groups == group])) == 1
+    of(tmp_path / "plain", "a/1.png", "b/1.png")
+    with pytest.raises(UserError, match="Columns can be named for lists; .*plain is a folder without metadata.csv"):
+        list_pictures(tmp_path / "plain", columns=Columns(group="patient"))
+    rows = [f"{i}.png,{'ab'[i % 2]},{('train', 'test')[i // 2 % 2]},p" for i in range(8)]
+    (tmp_path / "own.csv").write_text("\n".join(["path,label,split,patient", *rows]))
+    listing = list_pictures(tmp_path / "own.csv", columns=Columns(group="patient"))
+    assert "1 groups are on two sides" in listing.notes[-1]
+
+
+def test_notes_called_metadata_are_passed_over(tmp_path):
+    touch(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "metadata.csv").write_text("id,remark\n7,nice\n")
+    assert list_pictures(tmp_path).class_names == ("a", "b")
+    (tmp_path / "metadata.csv").write_bytes(b"caf\xe9,1\n")
+    listing = list_pictures(tmp_path)
+    assert listing.class_names == ("a", "b") and "which is no list of pictures" in listing.notes[0]
+
+
+def test_a_split_beside_other_folders_is_named(tmp_path):
+    with pytest.raises(UserError, match="has train with folders of pictures in it, .*beside it holdout"):
+        of(tmp_path, "train/a/1.png", "train/b/1.png", "holdout/a/1.png")
+
+
+def test_numbers_as_column_names_and_endings_from_the_root(tmp_path):
+    touch(tmp_path / "pics", "x.jpg", "y.jpg", "z.jpg")
+    (tmp_path / "hot.csv").write_text("path,0,1,2\nx,1,0,0\ny,0,1,0\nz,0,0,1\n")
+    listing = list_pictures(tmp_path / "hot.csv", root=tmp_path / "pics")
+    assert listing.names.tolist() == ["x.jpg", "y.jpg", "z.jpg"] and listing.class_names == ("0", "1", "2")
+    (tmp_path / "null.jsonl").write_text('{"path": "x.jpg", "label": null}\n{"path": "y.jpg", "label": "b"}\n')
+    with pytest.raises(UserError, match="line 1: expected a path and a label"):
+        list_pictures(tmp_path / "null.jsonl")
+
+
+def test_folds_need_two_pictures_of_every_class(tmp_path):
+    names = [f"a/{i}.png" for i in range(6)]
+    with pytest.raises(UserError, match="Folds need two pictures or more of every class, 'b' has one"):
+        touch(tmp_path, *names, "b/1.png")
+        list_pictures(tmp_path, fold=(1, 3))
+
+
+def test_whole_numbers_are_shares(photos):
+    with pytest.raises(UserError, match="test must be a share above 0 and below 1"):
+        list_pictures(photos, test=1)
+    assert not (list_pictures(photos, validation=0).parts == VALIDATION).any()
+
+
+def test_a_group_moves_as_a_whole_to_where_a_picture_is_missed():
+    labels, parts = np.array([0, 0, 1, 1, 1]), np.array([TRAIN, TEST, TEST, TEST, TRAIN])
+    groups = np.array(["g0", "g1", "g2", "g2", "g3"])
+    listing = Listing(Path("/"), np.array(list("abcde")), labels, parts, ("x", "y"), groups)
+    left = listing.leaving_out({4: "broken"})
+    assert left.parts.tolist() == [TRAIN, TEST, TRAIN, TRAIN]

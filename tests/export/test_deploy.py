@@ -320,7 +320,16 @@ def test_a_run_without_validation_images_cannot_be_calibrated(run, tmp_path, cap
     loose = tmp_path / "loose.keras"
     loose.write_bytes(run.classifier.read_bytes())
     assert main("onnx", "", [str(loose), *output, "--prior", "uniform"]) == 2
-    assert "has no calibration.json" in capsys.readouterr().err
+    assert "There is no calibration.json for" in capsys.readouterr().err
+
+
+def test_the_calibration_is_that_of_the_last_epoch(validated, tmp_path, capsys):
+    folder, _ = validated
+    assert open_exported(folder.classifier).thresholds and open_exported(folder.last).thresholds
+    assert not open_exported(folder.best).thresholds
+    arguments = [str(folder.best), "-o", str(tmp_path / "c.onnx"), "--calibrated"]
+    assert main("onnx", "", arguments) == 2
+    assert "There is no calibration.json for" in capsys.readouterr().err
 
 
 def test_a_classifier_of_other_making_is_not_adjusted():

@@ -74,6 +74,20 @@ def test_weights_that_do_not_fit_are_named(source, name, file, message):
     assert "\n" not in str(caught.value)
 
 
+def test_layers_that_keras_numbers_anew_are_taken_in_their_order(tmp_path):
+    def network():
+        image = keras.Input((16, 16, 3))
+        x = keras.layers.Conv2D(4, 3)(keras.layers.Conv2D(3, 3)(image))
+        return keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+
+    one, other = network(), network()
+    assert one.layers[1].name != other.layers[1].name
+    one.save(tmp_path / "one.keras")
+    take_weights_of(other, tmp_path / "one.keras")
+    for mine, given in zip(other.get_weights(), one.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, given)
+
+
 def test_a_file_that_is_no_model_is_named(tmp_path):
     (tmp_path / "bad.keras").write_bytes(b"PK nothing")
     with pytest.raises(ValueError, match="bad.keras is not a model that Keras can load"):

@@ -1,5 +1,6 @@
 """Comparing methods on one's own data: the statistics against SciPy, the plan, and a run of the command."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,8 +9,10 @@ from scipy import stats
 
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.compare.command import main
+from keras_gssl.recipes.compare.page import summary
 from keras_gssl.recipes.compare.paired import paired_difference, pairs_needed, verdict
 from keras_gssl.recipes.compare.plan import METHODS, make_plan
+from keras_gssl.runs.result import RunResult, Scores
 from tests.pictures import make_folder
 
 
@@ -125,3 +128,25 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
     stamps = {file: file.stat().st_mtime_ns for file in tmp_path.glob("runs/*/metrics.json")}
     assert len(stamps) == 4 and main(command) == 0
     assert all(file.stat().st_mtime_ns == stamp for file, stamp in stamps.items()), "nothing is run twice"
+
+
+def test_names_of_runs_fit_into_file_systems(photos):
+    settings = {
+        "corrections": "some/folder/" * 30 + "corrections.csv",
+        "backbone_weights": "runs/other/classifier.keras",
+    }
+    names = {run.name for run in make_plan(str(photos), ["ce", "moe"], (0, 1), 3, settings).in_order}
+    assert len(names) == 12 and max(map(len, names)) <= 200
+
+
+def test_rare_classes_cannot_decide_where_there_are_none():
+    scores = Scores(0, 0.5, 0.5, 0.5, None, None, 0.1, [0.5])
+    runs = [dataclasses.replace(RESULT, last_epoch=scores)]
+    with pytest.raises(UserError, match="There is no accuracy on rare classes here: no class has fewer than 20"):
+        summary(make_plan("cifar10_lt", ["ce", "moe"], (0,), 0, {}), {"ce": runs, "moe": runs}, "few")
+
+
+RESULT = RunResult(
+    last_epoch=None, best_epoch=None, method="ce", settings={}, full_length=True, milestones={}, data={},
+    wall_time_seconds=60.0, versions={}, hardware="none",
+)  # fmt: skip

@@ -183,8 +183,17 @@ def _read_tfds(name: str, data_dir: str | None) -> Archive:
 
 
 def as_pictures(images: Iterable[np.ndarray]) -> Iterable[Any]:
-    """Arrays as Pillow's pictures."""
+    """Arrays as Pillow's pictures; `UserError` for arrays that are none."""
     from PIL import Image
 
     for pixels in images:
+        channels = pixels.shape[2] if pixels.ndim == 3 else 1
+        deep = channels == 1 and (pixels.dtype == np.uint16 or pixels.dtype.kind == "f")
+        if pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or not (pixels.dtype == np.uint8 or deep):
+            raise UserError(
+                f"Pictures must be uint8 pixels 0-255 of shape (height, width) or (height, width, 1, 3 or 4), grey "
+                f"ones also uint16 or fractions; received {pixels.dtype} of shape {pixels.shape}."
+            )
+        if pixels.dtype.kind == "f":
+            pixels = pixels.astype("float32")
         yield Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)

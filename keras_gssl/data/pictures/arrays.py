@@ -12,6 +12,7 @@ from keras_gssl.data.pictures.archives import Archive, as_pictures, read_archive
 from keras_gssl.data.pictures.decode import DepthRange, as_square, range_up_to
 from keras_gssl.data.pictures.folder import Reading
 from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION
+from keras_gssl.data.pictures.listing import check_shares
 from keras_gssl.data.pictures.split import split_by_class
 from keras_gssl.errors import UserError
 
@@ -42,6 +43,7 @@ def image_arrays(
 
     >>> data = gssl.data.image_arrays("bloodmnist.npz", image_size=28, validation=0.1)  # doctest: +SKIP
     """
+    check_shares(test, validation)
     how = Reading(image_size, **reading)
     archive = _split(read_archive(source, data_dir), test, validation, split_seed)
     depth_range = how.depth_range or _depth_range(archive)
@@ -50,7 +52,7 @@ def image_arrays(
         for part, images in archive.images.items()
         if len(images)
     }
-    if set(squares) < {TRAIN, TEST}:
+    if not {TRAIN, TEST} <= set(squares):
         raise UserError(f"{source} has no pictures for training, or none for testing.")
     data = from_arrays(
         squares[TRAIN],
@@ -84,7 +86,9 @@ def _split(archive: Archive, test: float, validation: float, seed: int) -> Archi
     shares = {part: share for part, share in shares.items() if part not in archive.images and share}
     if not shares:
         return archive
-    labels = archive.labels[TRAIN]
+    labels = archive.labels.get(TRAIN, np.zeros(0, int))
+    if not len(labels):
+        raise UserError("The data set has no training pictures.")
     parts = split_by_class([f"{index:09d}" for index in range(len(labels))], labels, shares, seed)
     images, of = dict(archive.images), dict(archive.labels)
     for part in (TRAIN, *shares):

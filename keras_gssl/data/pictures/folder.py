@@ -118,7 +118,8 @@ def load_listing(
     missing = [each for index, each in enumerate(listing.class_names) if not (listing.labels[train] == index).any()]
     if missing or not len(test):
         what = f"class {missing[0]!r} has no training picture" if missing else "no class has a picture to hold out"
-        raise UserError(f"Of the readable pictures, {what}: add pictures, or remove the class.")
+        why = " (pictures that are there twice were dropped: see duplicates)" if listing.doubles else ""
+        raise UserError(f"Of the readable pictures, {what}{why}: add pictures, or remove the class.")
     mean, std = (known["mean"], known["std"]) if known is not None else _statistics(everything[train])
     return ImageData(
         train_images=everything[train],

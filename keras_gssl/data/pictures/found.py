@@ -79,10 +79,15 @@ class Found:
         """
         corrections.settle_doubles()
         where = {name: position for position, name in enumerate(self.names)}
-        left_out = set()
+        known, left_out = set(self.classes), set()
         for name, of_class in zip(corrections.names, corrections.classes, strict=True):
             if name not in where:
                 raise UserError(f"{file} corrects {name}, which is not among the {len(where)} pictures.")
+            if of_class != LEFT_OUT and of_class not in known:
+                raise UserError(
+                    f"{file} gives {name} the class {of_class!r}, which no picture has: expected one of the "
+                    f"classes, or {LEFT_OUT} to leave it out."
+                )
             if of_class == LEFT_OUT:
                 left_out.add(where[name])
             else:

@@ -23,7 +23,7 @@ USUAL = {
 }
 
 
-def read_list(file: Path, columns: Columns) -> Found:
+def read_list(file: Path, columns: Columns, folder: Path | None = None) -> Found:
     """Pictures and classes that a list names, one in a line.
 
     Read are CSV files with comma, semicolon, tab or bar, with or without a first line of column names, quotes, a
@@ -34,6 +34,7 @@ def read_list(file: Path, columns: Columns) -> Found:
     Args:
         file: The list.
         columns: Names of its columns, where they are not among the usual ones.
+        folder: Where its paths start from; default: its own folder.
 
     Raises:
         DataNotFoundError: It is no such list; the message says what was expected.
@@ -42,7 +43,7 @@ def read_list(file: Path, columns: Columns) -> Found:
     table = _read_table(file)
     found_columns = _find(file, table, columns)
     if found_columns.label is None and found_columns.path is not None:
-        return _one_hot(file, table, found_columns.path)
+        return _one_hot(file, table, found_columns.path, folder or file.parent)
     if found_columns.path is None or found_columns.label is None:
         what = "path" if found_columns.path is None else "label"
         raise DataNotFoundError(
@@ -61,7 +62,7 @@ def read_list(file: Path, columns: Columns) -> Found:
                 f"{file}, line {number}: split must be train, validation or test, received {part!r}."
             )
         found.add(values["path"], values["label"], PART_NAMES.get(part.lower(), ""), values.get("group", ""))
-    _mend_names(found.names, file.parent)
+    _mend_names(found.names, folder or file.parent)
     return found
 
 
@@ -125,8 +126,11 @@ def _path_and_label(line: str) -> list[str]:
 
 
 def _is_header(cells: Sequence[str]) -> bool:
-    """Column names, not a picture: no cell ends like one, and none is a number."""
-    return not any(_looks_like_picture(cell) or cell.strip().lstrip("+-").isdecimal() for cell in cells)
+    """Column names, not a picture: no cell ends like one, and none is a number unless another is a usual name."""
+    if any(_looks_like_picture(cell) for cell in cells):
+        return False
+    usual = any(_key(cell) in USUAL["path"] for cell in cells)
+    return usual or not any(cell.strip().lstrip("+-").isdecimal() for cell in cells)
 
 
 def _looks_like_picture(cell: str) -> bool:
@@ -149,7 +153,9 @@ def _json_lines(file: Path, text: str) -> _Table:
         several = [name for name, value in row.items() if isinstance(value, (list, dict))]
         if several and _key(several[0]) in USUAL["label"]:
             raise UserError(f"{file}, line {number}: {several[0]} holds several labels, which cannot be used here.")
-    return _Table(header, [(number, [str(row.get(name, "")) for name in header]) for number, row in rows])
+    return _Table(
+        header, [(number, ["" if row.get(name) is None else str(row[name]) for name in header]) for number, row in rows]
+    )
 
 
 def _find(file: Path, table: _Table, columns: Columns) -> Columns:
@@ -167,7 +173,7 @@ def _key(name: str) -> str:
     return name.strip().lower().replace(" ", "").replace("_", "")
 
 
-def _one_hot(file: Path, table: _Table, path_column: str) -> Found:
+def _one_hot(file: Path, table: _Table, path_column: str, folder: Path) -> Found:
     """A column of 0 and 1 for each class."""
     at = table.header.index(path_column)
     classes = [name for name in table.header if name != path_column]
@@ -188,7 +194,7 @@ def _one_hot(file: Path, table: _Table, path_column: str) -> Found:
                 f"none, cannot be used."
             )
         found.add(row[at].strip(), classes[marks.index(1.0)])
-    _mend_names(found.names, file.parent)
+    _mend_names(found.names, folder)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from keras_gssl.data.pictures.decode import SUFFIXES
 from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION, Columns, Found
 from keras_gssl.data.pictures.list_file import read_list
-from keras_gssl.data.pictures.split import fold_of, split_by_class, split_by_group
+from keras_gssl.data.pictures.split import check_fold, fold_of, split_by_class, split_by_group
 from keras_gssl.data.pictures.tree import read_tree
 from keras_gssl.errors import DataNotFoundError, UserError
 from keras_gssl.files import write_csv
@@ -76,11 +77,12 @@ class Listing:
         kept = np.setdiff1d(np.arange(len(self.names)), list(broken))
         reasons = {str(self.names[position]): reason for position, reason in broken.items()}
         listing = dataclasses.replace(self.only(kept), broken={**self.broken, **reasons})
-        labels, parts = listing.labels, listing.parts
+        labels, parts, groups = listing.labels, listing.parts, listing.groups
         for label in np.unique(labels):
             members = np.flatnonzero(labels == label)
             if not (parts[members] == TRAIN).any():
-                parts[members[0]] = TRAIN
+                moved = members[:1] if groups is None else np.flatnonzero(groups == groups[members[0]])
+                parts[moved] = TRAIN
         return listing
 
     def only(self, kept: np.ndarray) -> Listing:
@@ -131,18 +133,28 @@ def list_pictures(
         UserError: A share or a list cannot be used; the message says why.
     """
     check_shares(test, validation)
+    test, validation = (float(each) if isinstance(each, int) else each for each in (test, validation))
     source = Path(source)
     if not source.exists():
-        raise DataNotFoundError(f"There is no folder or CSV file {source}.")
+        raise DataNotFoundError(f"There is no folder or list {source}.")
     start = Path(root) if root is not None and not source.is_dir() else source
     folder = (start.parent if start.is_file() else start).resolve()
-    found = _read(source, columns)
+    found = _read(source, columns, folder)
+    if fold is not None:
+        check_fold(fold)
+        _all_to_be_drawn(found, test)
+    elif VALIDATION in found.parts and TEST not in found.parts and isinstance(test, float):
+        found.notes.append("There are validation but no test pictures: the validation pictures are tested on.")
+        found.parts = [TEST if part == VALIDATION else part for part in found.parts]
     for other, part in ((validation, VALIDATION), (test, TEST)):
         if not isinstance(other, float):
             found.extend(_elsewhere(Path(other), part, folder, columns))
+    found.names = [_one_form(name, folder) for name in found.names]
     found.settle_doubles()
     if corrections is not None:
-        found.correct(Path(corrections), read_list(Path(corrections), Columns()))
+        corrected = read_list(Path(corrections), Columns(), folder)
+        corrected.names = [_one_form(name, folder) for name in corrected.names]
+        found.correct(Path(corrections), corrected)
     class_names = _in_order(found.classes)
     if len(class_names) < 2:
         raise DataNotFoundError(
@@ -170,24 +182,40 @@ def list_pictures(
 
 def check_shares(test: float | str | Path, validation: float | str | Path) -> None:
     """Raise `UserError` for shares that leave nothing to train or to test on."""
-    if isinstance(test, float) and not 0 < test < 1:
+    if isinstance(test, (int, float)) and not 0 < test < 1:
         raise UserError(f"test must be a share above 0 and below 1, or a folder; received {test:g}.")
-    if isinstance(validation, float) and not 0 <= validation < 1:
+    if isinstance(validation, (int, float)) and not 0 <= validation < 1:
         raise UserError(f"validation must be a share from 0 and below 1, or a folder; received {validation:g}.")
-    together = sum(each for each in (test, validation) if isinstance(each, float))
+    together = sum(each for each in (test, validation) if isinstance(each, (int, float)))
     if together >= 1:
         raise UserError(f"test and validation must leave pictures to train on, received shares of {together:g}.")
 
 
-def _read(source: Path, columns: Columns | None) -> Found:
-    return read_tree(source) if source.is_dir() else read_list(source, columns or Columns())
+def _read(source: Path, columns: Columns | None, folder: Path) -> Found:
+    columns = columns or Columns()
+    return read_tree(source, columns) if source.is_dir() else read_list(source, columns, folder)
+
+
+def _all_to_be_drawn(found: Found, test: float | str | Path) -> None:
+    if not isinstance(test, float):
+        raise UserError(f"With a fold, test pictures are drawn: leave test {test} out.")
+    if any(found.parts):
+        found.notes.append("Folds are made of all pictures: what the source says of train and test is passed over.")
+        found.parts = [""] * len(found.parts)
+
+
+def _one_form(name: str, folder: Path) -> str:
+    """A name from the folder on, where it lies inside, else absolute: one file has one name."""
+    path = os.path.normpath(folder / name)
+    inside = os.path.relpath(path, folder)
+    return path if inside.startswith("..") else inside.replace(os.sep, "/")
 
 
 def _elsewhere(source: Path, part: str, folder: Path, columns: Columns | None) -> Found:
     """Pictures of one part that lie somewhere else."""
     if not source.exists():
         raise DataNotFoundError(f"{part} must be a share or a folder or list that exists; there is no {source}.")
-    found = _read(source, columns)
+    found = _read(source, columns, folder)
     if source.is_dir():  # else its names start from where those of the main list do
         inside = source.resolve()
         found.names = [str(inside / name) if inside != folder else name for name in found.names]
@@ -205,12 +233,6 @@ def _parts(
 ) -> np.ndarray:
     """What each picture is for: as the source says, and what it does not say drawn."""
     parts = np.array(found.parts, object)
-    if fold is not None and (parts == TEST).any():
-        found.notes.append("Folds are made of all pictures: what the source says of train and test is passed over.")
-        parts[:] = ""
-    if (parts == VALIDATION).any() and not (parts == TEST).any() and isinstance(test, float):
-        found.notes.append("There are validation but no test pictures: the validation pictures are tested on.")
-        parts[parts == VALIDATION] = TEST
     shares = {
         TEST: test if isinstance(test, float) and not (parts == TEST).any() else 0.0,
         VALIDATION: validation if isinstance(validation, float) and not (parts == VALIDATION).any() else 0.0,
@@ -219,12 +241,40 @@ def _parts(
     open_to = np.flatnonzero(parts == TRAIN)
     names, of = np.array(found.names, str)[open_to], labels[open_to]
     if fold is not None:
+        _check_folds(found, open_to)
         parts[open_to] = fold_of(names, of, fold, shares[VALIDATION], seed, found.groups_of(open_to))
     elif any(found.groups):
         parts[open_to] = split_by_group(names, of, found.groups_of(open_to), shares, seed)
     else:
         parts[open_to] = split_by_class(names, of, shares, seed)
+    split = sum(len(each) > 1 for each in _parts_of_groups(found, parts).values())
+    if split:
+        found.notes.append(
+            f"{split} groups are on two sides, because the source says itself which pictures are for what."
+        )
     return parts.astype(str)
+
+
+def _parts_of_groups(found: Found, parts: np.ndarray) -> dict[str, set[str]]:
+    of: dict[str, set[str]] = {}
+    for group, part in zip(found.groups, parts, strict=True):
+        if group:
+            of.setdefault(group, set()).add(part)
+    return of
+
+
+def _check_folds(found: Found, open_to: np.ndarray) -> None:
+    """Every class must be left to train on, whichever fold is tested."""
+    groups: dict[str, set[str]] = {}
+    for position, group in zip(open_to, found.groups_of(open_to), strict=True):
+        groups.setdefault(found.classes[position], set()).add(group)
+    alone = sorted(name for name, each in groups.items() if len(each) < 2)
+    if alone:
+        what = "group of pictures" if any(found.groups) else "picture"
+        raise UserError(
+            f"Folds need two {what}s or more of every class, {alone[0]!r} has one: leave the class out, or use a share "
+            f"(test) in place of folds."
+        )
 
 
 def _in_order(classes: Iterable[str]) -> tuple[str, ...]:

@@ -79,11 +79,10 @@ def fold_of(
     A class' only picture of a run that would test it is not left to train on: that run does not know the class, so
     classes need at least two pictures.
     """
+    check_fold(fold)
     number, count = fold
     names, groups = np.asarray(names, str), np.asarray(groups, str)
     grouped = len(set(groups.tolist())) < len(names)
-    if count < 2 or not 1 <= number <= count:
-        raise UserError(f"A fold is a number from 1 to the number of folds, at least 2; received {number} of {count}.")
     if grouped:
         folds = _group_folds(names, labels, groups, count, seed)
     else:
@@ -99,6 +98,13 @@ def fold_of(
         else:
             parts[rest] = split_by_class(names[rest], labels[rest], shares, seed)
     return parts.astype(str)
+
+
+def check_fold(fold: tuple[int, int]) -> None:
+    """Raise `UserError` for a fold that there is not."""
+    number, count = fold
+    if count < 2 or not 1 <= number <= count:
+        raise UserError(f"A fold is a number from 1 to the number of folds, at least 2; received {number} of {count}.")
 
 
 def _drawn(names: np.ndarray, labels: np.ndarray, seed: int) -> list[tuple[int, np.ndarray]]:
@@ -118,8 +124,8 @@ def _group_folds(names: np.ndarray, labels: np.ndarray, groups: np.ndarray, coun
 
     if len(set(groups.tolist())) < count:
         raise UserError(
-            f"{len(set(groups.tolist()))} groups of pictures cannot be split into {count} parts: choose a larger "
-            f"share, or smaller groups."
+            f"{len(set(groups.tolist()))} groups of pictures cannot be split into {count} parts: make fewer folds, "
+            f"a larger share, or smaller groups."
         )
     order = np.argsort(names, kind="stable")
     folds = np.zeros(len(names), int)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.recipes.compare.paired import Difference, paired_difference, verdict
@@ -70,9 +71,12 @@ def _verdict(plan: Plan, results: Results, by: str) -> str:
 def _lead(plan: Plan, results: Results) -> str:
     first = next(iter(results.values()))[0]
     counts = first.data["class_counts"]
-    split = f"{plan.folds} folds, every picture tested once" if plan.folds else "one split"
+    done, planned = len(next(iter(results.values()))), len(plan.in_order) // len(plan.methods)
+    split = "one split: what is said of noise is that of the training, on these test pictures"
+    if plan.folds:
+        split = f"{plan.folds} folds" + (", every picture tested once for each seed" if done == planned else "")
     return (
-        f"<p>{len(results)} methods, {len(next(iter(results.values())))} runs of each ({split}), "
+        f"<p>{len(results)} methods, {done} of {planned} runs of each ({split}), "
         f"{first.settings['epochs']} epochs, {html.escape(str(first.settings['backbone']))}; {sum(counts):,} training "
         f"images in {len(counts)} classes ({min(counts)} to {max(counts):,}). Runs with the same seed and fold are "
         f"compared with each other, so that what differs is the method.</p>"
@@ -163,7 +167,10 @@ def _settings(plan: Plan, results: Results) -> str:
 
 
 def _values(runs: Sequence[RunResult], key: str) -> list[float]:
-    return [float(getattr(run.last_epoch, key) or 0.0) for run in runs]
+    values = [getattr(run.last_epoch, key) for run in runs]
+    if any(value is None for value in values):
+        raise UserError(f"There is no {NAMES[key]} here: no class has fewer than {FEW_BELOW} training images (by).")
+    return [float(value) for value in values]
 
 
 def _mean_and_spread(runs: Sequence[RunResult], key: str) -> list[float] | None:

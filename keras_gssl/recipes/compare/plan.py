@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_gssl.data.pictures.archives import TFDS
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run, make_run
@@ -90,7 +91,7 @@ def make_plan(
         raise UserError(f"folds are made of one's own pictures; {source} has a test set of its own.")
     if folds == 1 or folds < 0:
         raise UserError(f"folds must be at least 2, received {folds}.")
-    if not own and not Path(source).exists():
+    if not own and not Path(source).exists() and not source.startswith(TFDS):
         raise UserError(f"There is no folder, list or recipe {source}; recipes are {', '.join(RECIPES)}.")
     if len(set(methods)) < len(methods) or len(methods) < 2:
         raise UserError(f"A comparison needs two methods or more, each named once; received {' '.join(methods)}.")
@@ -104,4 +105,4 @@ def make_plan(
         )
         for method in methods
     }
-    return Plan(source if own else Path(source).name, tuple(runs), tuple(seeds), folds, runs)
+    return Plan(source if own else Path(source).resolve().name, tuple(runs), tuple(seeds), folds, runs)

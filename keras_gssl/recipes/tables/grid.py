@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,9 @@ KEYS = {
 
 #: Settings that change how a run is made, not what it measures.
 NOT_MEASURED = ("precision", "devices", "cache", "run_dir", "data_dir", "quick", "resume")
+
+
+LONGEST_NAME = 200  # file systems take 255, and endings come to it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +57,10 @@ class Run:
                 shown = "-".join(map(str, value)) if isinstance(value, tuple) else value
                 parts.append(f"{field.name}-{slug(str(shown))}")
         parts += [str(settings.epochs), "epochs", f"seed{settings.seed}"]
-        return "_".join([*parts, "quick"] if settings.quick else parts)
+        name = "_".join([*parts, "quick"] if settings.quick else parts)
+        if len(name) <= LONGEST_NAME:
+            return name
+        return f"{name[: LONGEST_NAME - 17]}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
     def argv(self, run_dir: Path) -> list[str]:
         """Command line of the recipe. Every setting is in it, so a later change of a default changes nothing."""
