@@ -78,7 +78,7 @@ class Harmful:
         ({"train_images": pictures(40, (3, 28, 28))}, r"Pictures must be .* of shape \(3, 28, 28\)"),
         (
             {"test_images": pictures(0), "test_labels": np.zeros(0, int)},
-            "no pictures for training, or none for testing",
+            "no pictures for training, or none for test",
         ),
         ({"train_labels": np.full(40, 3)}, "has no training picture of class '0'"),
         ({"train_labels": np.array([Harmful()] * 40, object)}, "is not an .npz file of plain arrays"),
