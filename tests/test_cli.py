@@ -49,7 +49,7 @@ def test_version(capsys):
         (["export", "onnx", "no run", "-o", "c.onnx"], "error: Cannot export no run"),
         (["tables", "no.toml"], "error: Cannot read the table no.toml"),
         (["train", "cifar10_lt", "--epochs", "0"], "error: epochs must be at least 1"),
-        (["train", "image_folder", "no folder"], "error: There is no folder or CSV file no folder."),
+        (["train", "image_folder", "no folder"], "error: There is no folder or list no folder."),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):

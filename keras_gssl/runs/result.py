@@ -41,7 +41,8 @@ class Scores:
 
     def to_json(self) -> dict[str, Any]:
         told = {"epoch": self.epoch, "note": self.note, **dataclasses.asdict(self)}
-        return {key: value for key, value in told.items() if key != "note" or value is not None}
+        came_later = ("note", "tested", "intervals")
+        return {key: value for key, value in told.items() if key not in came_later or value is not None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -206,7 +206,7 @@ def test_the_recipe_resumes_with_its_own_listing(tmp_path):
     image_folder.main([str(tmp_path / "moved"), *resume])
     assert (run / "metrics.json").exists() and (run / "pictures.csv").read_text() == before
     (run / "pictures.csv").unlink()
-    with pytest.raises(UserError, match="There is no folder or CSV file .*pictures.csv"):
+    with pytest.raises(UserError, match="There is no folder or list .*pictures.csv"):
         image_folder.main(resume)
 
 
@@ -250,7 +250,7 @@ def test_samples_are_not_all_of_one_class(photos):
     ("argv", "message"),
     [
         ([], "DIR is needed"),
-        (["nowhere"], "There is no folder or CSV file nowhere"),
+        (["nowhere"], "There is no folder or list nowhere"),
         (["nowhere", "--image-size", "31"], "image_size must be even and at least 8, received 31"),
         (["nowhere", "--test", "1"], "test must be a share above 0 and below 1"),
         (["nowhere", "--backbone", "MobileNetV9"], "keras.applications"),
