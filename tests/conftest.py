@@ -1,46 +1,17 @@
 """Shared by all tests: golden values, a small data set, a small model."""
 
-import functools
 import json
 import os
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 import numpy as np
 import pytest
 
 import keras_gssl as gssl
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-class _Xla:
-    """Whether steps are compiled by XLA where a test does not say: it takes longer than most tests' whole training."""
-
-    on = False
-
-
-_owner = next(each for each in keras.Model.__mro__ if "compile" in vars(each))
-_compile = _owner.compile
-
-
-@functools.wraps(_compile)
-def _compile_as_the_test_says(self, *arguments, **options):
-    options.setdefault("jit_compile", "auto" if _Xla.on else False)
-    return _compile(self, *arguments, **options)
-
-
-_owner.compile = _compile_as_the_test_says
-
-
-@pytest.fixture(autouse=True)
-def _xla(request):
-    """Tests marked `xla` train as users do, with steps that XLA compiles."""
-    _Xla.on = request.node.get_closest_marker("xla") is not None
-    yield
-    _Xla.on = False
 
 
 @pytest.fixture(scope="session")

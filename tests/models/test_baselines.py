@@ -23,7 +23,6 @@ def make_sla_sd(data, heads="cosine"):
     return model
 
 
-@pytest.mark.xla
 def test_sla_sd_pieces_equal_golden(golden):
     values = golden["sla_sd"]
     random = np.random.RandomState(11)

@@ -29,7 +29,6 @@ def numpy_cross_entropy(labels, logits):
     return np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
 
 
-@pytest.mark.xla
 @pytest.mark.parametrize("gating", ["frozen", "learned", "none"])
 @pytest.mark.parametrize("reweighted", [False, True])
 def test_total_loss_equals_numpy(small_data, make_model, tasks, gating, reweighted):

@@ -87,7 +87,6 @@ def test_a_task_that_was_not_applied_teaches_nothing():
     assert (kernel[:, 1] == 0).all() and bias[1] == 0
 
 
-@pytest.mark.xla
 @pytest.mark.parametrize("steering", [None, "look-ahead", "levels"])
 def test_fit_save_and_go_on(small_data, make_model, tasks, tmp_path, steering):
     gating = gssl.LookAheadGate(every=2)

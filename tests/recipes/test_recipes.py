@@ -148,7 +148,6 @@ def test_quickstart_quick_prints_what_it_did(tmp_path, capsys):
     assert (tmp_path / "run/classifier.onnx").exists() and (tmp_path / "run/classifier/saved_model.pb").exists()
 
 
-@pytest.mark.xla
 @needs_cifar10
 def test_cifar10_quick(tmp_path, capsys):
     cifar10_lt.main(["--quick", "--gating", "learned", "--run-dir", str(tmp_path / "run")])

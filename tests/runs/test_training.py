@@ -53,7 +53,6 @@ def test_a_run_leaves_everything(tmp_path, small_data):
     )
 
 
-@pytest.mark.xla
 @pytest.mark.parametrize("loss", ["ldam", "ce"])
 def test_same_seed_same_run(tmp_path, small_data, loss):
     settings = dataclasses.replace(SMALL, epochs=1, loss=loss, validation_freq=5)
@@ -124,7 +123,6 @@ WITH_EVERYTHING = {
 }
 
 
-@pytest.mark.xla
 @pytest.mark.parametrize("name", WITH_EVERYTHING)
 def test_a_recipe_goes_on_bit_for_bit_where_it_was_interrupted(tmp_path, small_data, name, monkeypatch):
     # XLA takes a minute for so many branches, and is not what is tried here.
