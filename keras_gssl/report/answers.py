@@ -13,26 +13,32 @@ from keras_gssl.report.run_data import RunData
 
 
 def per_class(run: RunData) -> str:
-    """Accuracy of each class as a chart and, with its interval, as a table."""
-    scores = run.result.last_epoch
-    accuracy = scores.per_class
+    """Accuracy of each class as a chart."""
+    accuracy = run.result.last_epoch.per_class
     chart = svg(
         "Accuracy per class against number of training images",
         charts.class_accuracy({run.name: accuracy}, run.about["class_counts"], run.class_names),
     )
-    shown = section("Accuracy per class", chart, "Rare classes are on the left.")
+    return section("Accuracy per class", chart, "Rare classes are on the left.")
+
+
+def every_class(run: RunData) -> list[str]:
+    """Accuracy of each class with its interval, the rarest first; nothing for runs of version 0.1."""
+    scores, counts = run.result.last_epoch, run.about["class_counts"]
     if scores.tested is None:
-        return shown
+        return []
     rows = []
-    for name, count, tested, share in zip(
-        run.class_names, run.about["class_counts"], scores.tested, accuracy, strict=True
-    ):
+    of_each = list(zip(run.class_names, counts, scores.tested, scores.per_class, strict=True))
+    for name, count, tested, share in sorted(of_each, key=lambda each: each[1]):
         low, high = wilson_interval(round((share or 0) * tested), tested) if tested else (None, None)
         interval = f"{percent(low)} to {percent(high)}" if tested else "-"
         rows.append((name, f"{count:,}", f"{tested:,}", percent(share), interval))
     columns = ("class", "training images", "test images", "accuracy", "95 % interval")
-    note = "In percent. Of few test images nothing is known for sure, whatever the accuracy: see the interval (Wilson)."
-    return shown + section("Every class", table(columns, rows), note)
+    note = (
+        "In percent, the rarest class first. Of few test images nothing is known for sure, whatever the accuracy: see the "
+        "interval (Wilson)."
+    )
+    return [section("Every class", table(columns, rows), note, wide=True)]
 
 
 def confusion(run: RunData) -> str:

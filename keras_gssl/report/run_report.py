@@ -12,7 +12,7 @@ from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.pretext.tasks import TASKS, make_tasks
-from keras_gssl.report.answers import calibration, confusion, mistakes, per_class
+from keras_gssl.report.answers import calibration, confusion, every_class, mistakes, per_class
 from keras_gssl.report.charts import curves, svg
 from keras_gssl.report.images import Figure, gallery, side_by_side, transform_examples, with_heat
 from keras_gssl.report.page import definitions, page, percent, section, table
@@ -33,6 +33,7 @@ def write_report(path: str | Path) -> Path:
         *_curves(run),
         per_class(run),
         calibration(run),
+        *every_class(run),
         confusion(run),
         *mistakes(run),
         *_transforms(run),

@@ -69,16 +69,18 @@ def _build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel
     model.compile(
         optimizer=make_optimizer(settings, data),
         loss=_loss(settings, data),
-        metrics=["accuracy", *_rare_classes(data)],
+        metrics=["accuracy", *_of_classes(data)],
         steps_per_execution=steps_per_execution(settings, data),
     )
     return model
 
 
-def _rare_classes(data: ImageData) -> list[keras.metrics.Metric]:
-    """Accuracy on the classes with few images, where there are some: what long tails are trained for."""
+def _of_classes(data: ImageData) -> list[keras.metrics.Metric]:
+    """Accuracy on the classes with few images, where there are some, and with validation images, whose tail is as long
+    as that of the training, the balanced accuracy: what long tails are trained for."""
     rare = shot_groups(data.class_counts)["few"]
-    return [ClassAccuracy(data.num_classes, rare.tolist(), name="few")] if 0 < len(rare) < data.num_classes else []
+    few = [ClassAccuracy(data.num_classes, rare.tolist(), name="few")] if 0 < len(rare) < data.num_classes else []
+    return few if data.validation_labels is None else [*few, ClassAccuracy(data.num_classes)]
 
 
 def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:

@@ -25,7 +25,7 @@ class EpochWriter(keras.callbacks.Callback):
         super().__init__()
         self.folder = folder
         self.rows: list[dict[str, Any]] = list(folder.read_history(finished_epochs))
-        self.best = max((float(row["val_accuracy"]) for row in self.rows if row.get("val_accuracy")), default=-1.0)
+        self.best = max((figure for row in self.rows if (figure := deciding(row)) is not None), default=-1.0)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         row = {"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}}
@@ -35,11 +35,19 @@ class EpochWriter(keras.callbacks.Callback):
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
-        if row.get("val_accuracy", -1.0) > self.best:
-            self.best = row["val_accuracy"]
+        figure = deciding(row)
+        if figure is not None and figure > self.best:
+            self.best = figure
             save_model(self.model, self.folder.best)
         save_model(self.model, self.folder.path / f"checkpoint-{epoch + 1:04d}.keras")
         (self.folder.path / f"checkpoint-{epoch:04d}.keras").unlink(missing_ok=True)
+
+
+def deciding(row: Mapping[str, Any]) -> float | None:
+    """The figure of an epoch that says how good it is: on validation images, which have the long tail of the training,
+    the balanced accuracy, else the accuracy; None where the epoch was not evaluated."""
+    values = (row.get(name) for name in ("val_balanced_accuracy", "val_accuracy"))
+    return next((float(value) for value in values if value not in (None, "")), None)
 
 
 def save_model(model: keras.Model, path: Path) -> None:

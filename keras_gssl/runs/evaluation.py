@@ -18,7 +18,7 @@ from keras_gssl.metrics import evaluate_logits, expected_calibration_error
 from keras_gssl.models.supervised import SupervisedModel
 from keras_gssl.probabilities import fit_temperature
 from keras_gssl.runs.building import trained_mix
-from keras_gssl.runs.checkpoints import save_model
+from keras_gssl.runs.checkpoints import deciding, save_model
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.precision import resolve_precision
 from keras_gssl.runs.result import RunResult, Scores, write_result
@@ -37,8 +37,8 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
     validation = predict_validation(classifier, data)
     keep_predictions(folder, data, logits, features, validation)
     write_calibration(folder, settings, data, logits, validation)
-    evaluated = [row for row in rows if row.get("val_accuracy")]
-    best = max(evaluated, key=lambda row: float(row["val_accuracy"]), default=rows[-1])
+    evaluated = [row for row in rows if deciding(row) is not None]
+    best = max(evaluated, key=lambda row: deciding(row) or 0.0, default=rows[-1])
     best_logits, _ = predict(keras.models.load_model(folder.best).classifier(normalised=True), data)
     drops, reweight_epoch = settings.milestones()
     pretraining = RunFolder(folder.path / "pretraining").read_history()
@@ -48,7 +48,7 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
             int(best["epoch"]),
             note="chosen on the test set, as in the paper: optimistic"
             if validation is None
-            else "chosen on the validation images",
+            else "chosen on the validation images, by balanced accuracy",
             **evaluate_logits(data.test_labels, best_logits, data.class_counts),
         ),
         method=settings.method,

@@ -184,7 +184,7 @@ def test_the_recipe_from_folder_to_report(photos, tmp_path, capsys):
     results = image_folder.main([str(photos), *QUICK, "--run-dir", str(run.path)])
     assert "method moe" in capsys.readouterr().out
     assert results.data["class_counts"] == [3, 17, 1, 9]
-    assert results.best_epoch.note == "chosen on the validation images"
+    assert results.best_epoch.note == "chosen on the validation images, by balanced accuracy"
     assert results.last_epoch.per_class[2] is None, "of a class with one picture there is none to test on"
     assert run.report.exists() and run.model_card.exists()
     # What was held out is kept with the run, even if the folder changes.

@@ -235,7 +235,7 @@ def validated(tmp_path_factory):
         backbone="resnet8", epochs=6, batch_size=32, tasks=(), loss="ce", precision="float32", validation_freq=2
     )
     results = train(settings, data, folder, report_every=6)
-    assert results.best_epoch.note == "chosen on the validation images"
+    assert results.best_epoch.note == "chosen on the validation images, by balanced accuracy"
     return folder, data
 
 
@@ -248,6 +248,11 @@ def test_the_best_epoch_is_that_of_the_validation_images(validated):
     logits = model(gssl.data.normalise(tf.constant(images), data.mean, data.std), training=False).numpy()
     np.testing.assert_allclose(kept["validation_logits"], logits, atol=2e-3)
     rows = folder.read_history()
+    balanced = [float(row["val_balanced_accuracy"]) for row in rows if row["val_balanced_accuracy"]]
+    best = json.loads(folder.metrics.read_text())["best_epoch"]["epoch"]
+    assert float(rows[best]["val_balanced_accuracy"]) == max(balanced)
+    of_class = [(logits.argmax(axis=1) == label)[data.validation_labels == label].mean() for label in range(10)]
+    assert balanced[-1] == pytest.approx(np.mean(of_class), abs=0.01)
     accuracy = (logits.argmax(axis=1) == data.validation_labels).mean()
     assert float(rows[-1]["val_accuracy"]) == pytest.approx(accuracy, abs=0.01)
 

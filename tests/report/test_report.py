@@ -66,8 +66,8 @@ def test_the_report_says_everything(report, runs):
     text = report.read_text()
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
-        "Results", "Loss", "Accuracy", "Gate weights", "Pretext tasks", "Accuracy per class", "Every class",
-        "Calibration",
+        "Results", "Loss", "Accuracy", "Gate weights", "Pretext tasks", "Accuracy per class", "Calibration",
+        "Every class",
         "Confusion matrix", "Most confident mistakes", "Transforms", "Grad-CAM", "Settings",
     ]  # fmt: skip
     metrics = json.loads(runs[0].metrics.read_text())
