@@ -35,8 +35,8 @@ def every_class(run: RunData) -> list[str]:
         rows.append((name, f"{count:,}", f"{tested:,}", percent(share), interval))
     columns = ("class", "training images", "test images", "accuracy", "95 % interval")
     note = (
-        "In percent, the rarest class first. Of few test images nothing is known for sure, whatever the accuracy: see the "
-        "interval (Wilson)."
+        "In percent, the rarest class first. Of few test images nothing is known for sure, whatever the accuracy: see "
+        "the interval (Wilson)."
     )
     return [section("Every class", table(columns, rows), note, wide=True)]
 
