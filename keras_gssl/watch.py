@@ -22,6 +22,7 @@ from keras_gssl.errors import UserError, as_command
 from keras_gssl.files import read_json
 from keras_gssl.report.charts import curves, svg
 from keras_gssl.report.page import page, section
+from keras_gssl.report.run_data import history_of, series_in
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.progress import duration
 from keras_gssl.runs.settings import QUICK_EPOCHS
@@ -90,7 +91,7 @@ def serve(folder: RunFolder, port: int = 0) -> ThreadingHTTPServer:
 
 def where_it_is(folder: RunFolder) -> str:
     """Epoch, accuracy and time left, as a line."""
-    settings, history = read_json(folder.settings), _history(folder)
+    settings, history = read_json(folder.settings), history_of(folder)
     done, epochs = len(history.get("epoch", ())), settings["epochs"]
     if settings.get("quick"):
         epochs = min(epochs, QUICK_EPOCHS)
@@ -110,7 +111,7 @@ def where_it_is(folder: RunFolder) -> str:
 
 def watch_page(folder: RunFolder) -> str:
     """The page as it is now."""
-    history = _history(folder)
+    history = history_of(folder)
     chosen_on = "validation" if read_json(folder.data).get("validation_images") else "test"
     sections = []
     for title, label, factor, columns in (
@@ -121,12 +122,8 @@ def watch_page(folder: RunFolder) -> str:
         ("Pretext tasks", "accuracy, %", 100, _of_tasks(history, "{}_accuracy")),
         ("Learning rate", "learning rate", 1, {"learning rate": "learning_rate"}),
     ):
-        series = {}
-        for name, column in columns.items():
-            values = history.get(column)
-            if values is not None and not np.isnan(values).all():
-                known = ~np.isnan(values)
-                series[name] = (history["epoch"][known], factor * values[known])
+        found = {name: series_in(history, column) for name, column in columns.items()}
+        series = {name: (epochs, factor * values) for name, (epochs, values) in found.items() if len(epochs)}
         if series:
             sections.append(section(title, svg(f"{title} over epochs", curves(series, label))))
     lead = f"<p><strong>{html.escape(where_it_is(folder))}</strong></p>"
@@ -145,16 +142,9 @@ def _of_tasks(history: dict[str, np.ndarray], pattern: str) -> dict[str, str]:
     return {task: pattern.format(task) for task in tasks}
 
 
-def _history(folder: RunFolder) -> dict[str, np.ndarray]:
-    rows = folder.read_history()
-    columns = dict.fromkeys(name for row in rows for name in row)
-    return {name: np.array([float(row.get(name) or "nan") for row in rows]) for name in columns}
-
-
 def _last(history: dict[str, np.ndarray], column: str) -> float | None:
-    values = history.get(column, np.array([]))
-    known = values[~np.isnan(values)]
-    return float(known[-1]) if len(known) else None
+    _, values = series_in(history, column)
+    return float(values[-1]) if len(values) else None
 
 
 def _seconds_left(history: dict[str, np.ndarray], epochs: int) -> float:

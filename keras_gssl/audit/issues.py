@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from keras_gssl.audit.predictions import HeldOut
 from keras_gssl.data.pictures.decode import read_all
-from keras_gssl.data.pictures.duplicates import find_duplicates, fingerprint
+from keras_gssl.data.pictures.duplicates import find_duplicates, fingerprints_of
 from keras_gssl.errors import UserError
+from keras_gssl.extras import extra
 
 SIDE = 64  # pixels at which pictures are compared
 ODD_SHARE = 0.02  # of the pictures that are shown as odd
@@ -44,7 +43,9 @@ def find_issues(held_out: HeldOut) -> Findings:
     Reference:
         "Confident Learning: Estimating Uncertainty in Dataset Labels" (JAIR 70, 2021).
     """
-    rank, filters, outlier = _import("cleanlab.rank", "cleanlab.filter", "cleanlab.outlier")
+    with extra("audit", "Auditing needs"):
+        from cleanlab import filter as filters
+        from cleanlab import outlier, rank
     present = np.unique(held_out.labels)
     # Of a class without a held-out picture nothing can be estimated: it takes part as a suggestion alone.
     number = np.full(len(held_out.class_names), -1)
@@ -70,11 +71,7 @@ def find_issues(held_out: HeldOut) -> Findings:
 
 
 def _twice(held_out: HeldOut) -> list[tuple[int, int]]:
-    fingerprints = np.zeros(len(held_out.names), "uint64")
-
-    def look_at(position: int, pixels: np.ndarray) -> None:
-        fingerprints[position] = fingerprint(pixels)
-
+    fingerprints, look_at = fingerprints_of(len(held_out.names))
     images, broken = read_all(
         [str(path) for path in held_out.paths], SIDE, held_out.fit, True, held_out.depth_range, look_at
     )
@@ -102,13 +99,6 @@ def suggestions(held_out: HeldOut, findings: Findings) -> list[tuple[str, str, s
         )
         for position, likely in zip(findings.wrong, findings.suggested, strict=True)
     ]
-
-
-def _import(*names: str) -> Sequence[Any]:
-    try:
-        return [importlib.import_module(name) for name in names]
-    except ImportError as error:
-        raise UserError(f"Auditing needs {error.name}: pip install 'keras_gssl[audit]'.") from error
 
 
 def thumbnails(held_out: HeldOut, positions: Sequence[int] | np.ndarray) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from keras_gssl.data.pictures.decode import DepthRange
+from keras_gssl.data.pictures.decode import DepthRange, depth_range_in
 from keras_gssl.data.pictures.found import VALIDATION
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.errors import UserError
@@ -95,7 +95,7 @@ def read_held_out(folders: Sequence[str | Path]) -> HeldOut:
         class_names,
         len(everything),
         source["fit"],
-        tuple(source["depth_range"]) if source.get("depth_range") else None,
+        depth_range_in(source),
     )
 
 

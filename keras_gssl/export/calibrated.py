@@ -42,7 +42,7 @@ def calibrate(
     >>> model = calibrate(model, "runs/image_folder", calibrated=True)  # doctest: +SKIP
     """
     path = Path(source)
-    folder = RunFolder(path if path.is_dir() else path.parent)
+    folder = RunFolder.around(path)
     of_last_epoch = path.is_dir() or path.name in (folder.classifier.name, folder.last.name)
     if not (folder.calibration.exists() and of_last_epoch):
         if calibrated or prior is not None:

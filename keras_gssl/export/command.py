@@ -103,7 +103,7 @@ def _export(
 def _find_data(model: Deployable, arguments: argparse.Namespace) -> tuple[ImageData | None, str]:
     """The images to test and calibrate with, or why there are none; a file in int8 is not made without."""
     source, int8 = Path(arguments.source), getattr(arguments, "int8", False)
-    folder = RunFolder(source if source.is_dir() else source.parent)
+    folder = RunFolder.around(source)
     try:
         if not model.takes_pixels and model.mean is None:
             raise UserError("It is not known how images are to be normalised for the model: give --mean and --std.")

@@ -13,6 +13,7 @@ import numpy as np
 from keras_gssl.backend import keras, tf
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.normalisation import normalise
+from keras_gssl.data.pictures.decode import depth_range_in
 from keras_gssl.errors import UserError
 from keras_gssl.export.interface import INPUT_NAME, INPUT_TYPES
 from keras_gssl.files import read_json
@@ -155,7 +156,7 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
     Files inside a run folder bring its class names, normalisation and sample images along.
     """
     path = Path(source)
-    folder = RunFolder(path if path.is_dir() else path.parent)
+    folder = RunFolder.around(path)
     file = folder.classifier if path.is_dir() else path
     if not file.exists():
         what = "a run folder without classifier.keras: has the run finished?" if path.is_dir() else "not there"
@@ -180,7 +181,7 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
         tuple(data["class_names"]),
         samples,
         reading.get("fit", "crop"),
-        depth_range=tuple(reading["depth_range"]) if reading.get("depth_range") else None,
+        depth_range=depth_range_in(reading),
     )
 
 

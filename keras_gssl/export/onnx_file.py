@@ -18,6 +18,7 @@ from keras_gssl.export.check import TestImages, as_input, check_file
 from keras_gssl.export.deployable import Deployable, as_deployable, signature
 from keras_gssl.export.interface import INPUT_NAME, output_name
 from keras_gssl.export.runners import onnx_runner
+from keras_gssl.extras import extra
 from keras_gssl.files import replacing
 
 OPSET = 17
@@ -161,7 +162,5 @@ def _name_interface(proto: Any, name: str) -> None:
 
 
 def _import(*names: str) -> list[Any]:
-    try:
+    with extra("export", "ONNX needs"):
         return [importlib.import_module(name) for name in names]
-    except ImportError as error:
-        raise UserError(f"ONNX needs {error.name}: pip install 'keras_gssl[export]'.") from error

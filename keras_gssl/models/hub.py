@@ -9,6 +9,7 @@ import numpy as np
 from keras_gssl.backend import keras
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.errors import UserError
+from keras_gssl.extras import extra
 from keras_gssl.models.pretrained import fetching
 
 PREFIX = "keras_hub:"
@@ -60,8 +61,6 @@ def _per_channel(values: Any, empty: float) -> np.ndarray:
 
 
 def _import_hub() -> Any:
-    try:
+    with extra("hub", "Presets need"):
         import keras_hub
-    except ImportError as error:
-        raise UserError(f"Presets need {error.name}: pip install 'keras_gssl[hub]'.") from error
     return keras_hub

@@ -23,7 +23,7 @@ from keras_gssl.backend import keras
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pictures.archives import is_archive
 from keras_gssl.data.pictures.arrays import image_arrays
-from keras_gssl.data.pictures.decode import FITS
+from keras_gssl.data.pictures.decode import FITS, depth_range_in
 from keras_gssl.data.pictures.files import CACHES
 from keras_gssl.data.pictures.folder import DUPLICATES, Reading, load_listing
 from keras_gssl.data.pictures.found import Columns
@@ -136,8 +136,7 @@ def _again(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
     if known["function"] == "image_arrays":
         return _arrays(settings, settings.source or known["source"])
     listing = list_pictures(folder.pictures, root=settings.root or settings.source or known["root"])
-    depth_range = known.get("depth_range")
-    reading = dataclasses.replace(settings.reading(), depth_range=tuple(depth_range) if depth_range else None)
+    reading = dataclasses.replace(settings.reading(), depth_range=depth_range_in(known))
     return load_listing(listing, reading, about["name"], about)
 
 

@@ -14,6 +14,7 @@ from keras_gssl.backend import keras
 from keras_gssl.data.pictures.decode import PictureError, read_picture
 from keras_gssl.errors import UserError
 from keras_gssl.export.deployable import Deployable
+from keras_gssl.extras import extra
 from keras_gssl.files import read_json
 from keras_gssl.metrics import FEW_BELOW
 from keras_gssl.randomness import seeded
@@ -46,14 +47,12 @@ def heat_maps(
         Grad-CAM (ICCV 2017), Grad-CAM++ (WACV 2018), Score-CAM (CVPR workshops 2020), saliency (arXiv 1312.6034, with
         the noise of SmoothGrad, arXiv 1706.03825), as tf-keras-vis computes them.
     """
-    try:
+    with extra("explain", "Explanations need"):
         from tf_keras_vis.gradcam import Gradcam
         from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
         from tf_keras_vis.saliency import Saliency
         from tf_keras_vis.scorecam import Scorecam
         from tf_keras_vis.utils.scores import CategoricalScore
-    except ImportError as error:
-        raise UserError(f"Explanations need {error.name}: pip install 'keras_gssl[explain]'.") from error
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise UserError(f"methods must be among {', '.join(METHODS)}; received {unknown[0]!r}.")

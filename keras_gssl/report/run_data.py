@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,27 @@ class RunData:
 
     def series(self, column: str) -> tuple[np.ndarray, np.ndarray]:
         """Epochs, counted from 0, and the values of a column of the history in those that have one."""
-        values = self.history.get(column, np.full(len(self.history["epoch"]), np.nan))
-        known = ~np.isnan(values)
-        return self.history["epoch"][known], values[known]
+        return series_in(self.history, column)
 
     @property
     def probabilities(self) -> np.ndarray:
         """Of the test images, shape `(count, classes)`."""
         return softmax(self.predictions["logits"].astype("float64"), axis=1)
+
+
+def history_of(folder: RunFolder) -> dict[str, np.ndarray]:
+    """The columns of a run's history, finished or not; not a number where an epoch has no value."""
+    rows = folder.read_history()
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([float(row.get(name) or "nan") for row in rows]) for name in columns}
+
+
+def series_in(history: Mapping[str, np.ndarray], column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs, counted from 0, and the values of a column in those that have one."""
+    epochs = history.get("epoch", np.zeros(0))
+    values = history.get(column, np.full(len(epochs), np.nan))
+    known = ~np.isnan(values)
+    return epochs[known], values[known]
 
 
 def read_run(path: str | Path) -> RunData:
@@ -52,10 +66,9 @@ def read_run(path: str | Path) -> RunData:
     for file in (folder.metrics, folder.data, folder.history, folder.predictions, folder.samples):
         if not file.exists():
             raise UserError(f"{path} is not the folder of a finished run: it has no {file.name}. Resume the run first.")
-    rows = folder.read_history()
-    columns = dict.fromkeys(name for row in rows for name in row)
-    history = {name: np.array([float(row.get(name) or "nan") for row in rows]) for name in columns}
     with np.load(folder.predictions) as stored:
         predictions = dict(stored)
     calibration = read_json(folder.calibration) if folder.calibration.exists() else {}  # not in runs of version 0.1
-    return RunData(folder, read_result(folder.metrics), read_json(folder.data), history, predictions, calibration)
+    return RunData(
+        folder, read_result(folder.metrics), read_json(folder.data), history_of(folder), predictions, calibration
+    )

@@ -49,6 +49,12 @@ class RunFolder:
         self.model_card = self.path / "model_card.md"
         self.tensorboard = self.path / "tensorboard"
 
+    @classmethod
+    def around(cls, source: str | os.PathLike[str]) -> RunFolder:
+        """The folder that a run's own path is, or that a file of it lies in."""
+        path = Path(source)
+        return cls(path if path.is_dir() else path.parent)
+
     def make(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION
+from keras_gssl.data.pictures.found import PARTS, TEST, TRAIN, VALIDATION
 from keras_gssl.errors import DataNotFoundError, UserError
 
 TFDS = "tfds:"
@@ -173,10 +173,9 @@ def _read_tfds(name: str, data_dir: str | None) -> Archive:
     if not keys or not hasattr(builder.info.features[keys[1]], "num_classes"):
         raise UserError(f"{name!r} of tensorflow-datasets is not a data set of pictures with one label each.")
     images, labels = {}, {}
-    for part, splits in ((TRAIN, ("train",)), (VALIDATION, ("validation",)), (TEST, ("test",))):
-        split = next((each for each in splits if each in builder.info.splits), None)
-        if split is not None:
-            pairs = list(tfds.as_numpy(builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)))
+    for part in PARTS:  # which are called the same there
+        if part in builder.info.splits:
+            pairs = list(tfds.as_numpy(builder.as_dataset(split=part, as_supervised=True, shuffle_files=False)))
             images[part] = [image for image, _ in pairs]
             labels[part] = np.array([label for _, label in pairs], "int64")
     return Archive(images, labels, tuple(builder.info.features[keys[1]].names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,12 @@ def depth_range_of(paths: Sequence[str] | np.ndarray) -> DepthRange | None:
         except Exception:  # a broken file is named when it is read
             continue
     return range_up_to(deepest) if seen else None
+
+
+def depth_range_in(reading: Mapping[str, Any]) -> DepthRange | None:
+    """The range that a run's `data.json` notes beside how its pictures were read; None where they had none."""
+    low_and_high = reading.get("depth_range")
+    return tuple(low_and_high) if low_and_high else None
 
 
 def range_up_to(deepest: float) -> DepthRange:

@@ -33,6 +33,16 @@ def fingerprint(pixels: np.ndarray) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
+def fingerprints_of(count: int) -> tuple[np.ndarray, Callable[[int, np.ndarray], None]]:
+    """Room for the fingerprints of so many pictures, and what `read_all` is to call with each."""
+    fingerprints = np.zeros(count, "uint64")
+
+    def look_at(position: int, pixels: np.ndarray) -> None:
+        fingerprints[position] = fingerprint(pixels)
+
+    return fingerprints, look_at
+
+
 def find_duplicates(fingerprints: np.ndarray, parts: np.ndarray, pixels_of: Callable[[int], np.ndarray]) -> list[Pair]:
     """Pictures for validation or testing that are nearly the same as one of another part.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pictures.decode import FITS, DepthRange, depth_range_of, read_all
-from keras_gssl.data.pictures.duplicates import find_duplicates, fingerprint
+from keras_gssl.data.pictures.duplicates import find_duplicates, fingerprints_of
 from keras_gssl.data.pictures.files import CACHES, ImageFiles, fits_in_memory
 from keras_gssl.data.pictures.found import TRAIN, VALIDATION, Columns
 from keras_gssl.data.pictures.listing import Listing, list_pictures
@@ -159,11 +159,7 @@ def _read(
     else:
         look_at = None
         if reading.duplicates != "ignore" and not begun:
-            of_each = fingerprints = np.zeros(len(listing.names), "uint64")
-
-            def look_at(position: int, pixels: np.ndarray) -> None:
-                of_each[position] = fingerprint(pixels)
-
+            fingerprints, look_at = fingerprints_of(len(listing.names))
         images, broken = read_all(
             listing.paths, reading.image_size, reading.fit, in_memory, reading.depth_range, look_at
         )

@@ -76,8 +76,7 @@ def fold_of(
 ) -> np.ndarray:
     """What each picture is for in one of `count` runs that together test every picture once.
 
-    A class' only picture of a run that would test it is not left to train on: that run does not know the class, so
-    classes need at least two pictures.
+    Classes need at least two pictures, or groups: a run that tests the only one would not know the class.
     """
     check_fold(fold)
     number, count = fold

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_gssl.errors import UserError
+from keras_gssl.extras import extra
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run
 from keras_gssl.recipes.tables.ledger import same_experiment
@@ -84,10 +85,8 @@ def run_on_ray(
         address: Of the cluster; `"auto"` finds a running one, or starts a local one if there is none.
         cpus_per_run, gpus_per_run: What one run takes; 0.25 GPUs lets four runs share one.
     """
-    try:
+    with extra("sweep", "--ray needs the package"):
         import ray
-    except ImportError as error:
-        raise UserError("--ray needs the package ray: pip install 'keras_gssl[sweep]'.") from error
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     with _connected(ray, address, environment):
         if ray.cluster_resources().get("GPU") and not gpus_per_run:
