@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_gssl.backend import keras
-from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.layers import FusedBatchNormalization, OptionAShortcut, he_normal
-from keras_gssl.models.applications import application, application_names, pixel_scale
+from keras_gssl.models.applications import application, application_names
 from keras_gssl.models.hub import PREFIX, hub_backbone, hub_pixels
-from keras_gssl.models.pretrained import IMAGENET, load_all_weights, pixels_of_saved, take_weights_of
+from keras_gssl.models.pretrained import IMAGENET, load_all_weights, take_weights_of
 
 
 def make_backbone(name: str, input_shape: tuple[int, int, int], weights: str | Path | None = None) -> keras.Model:
@@ -34,27 +33,18 @@ def make_backbone(name: str, input_shape: tuple[int, int, int], weights: str | P
     _check_weights(name, weights)
     saved = weights if weights is not None and Path(weights).suffix == ".keras" else None
     file = weights if saved is None else None
+    pixels = None  # networks of keras.applications carry theirs
     if name.startswith(PREFIX):
-        backbone = hub_backbone(name, input_shape)
+        backbone, pixels = hub_backbone(name, input_shape), hub_pixels(name)
     elif name in application_names():
         backbone = application(name, input_shape, file)
     else:
         backbone = _own(name, input_shape, file)
     if saved is not None:
-        take_weights_of(backbone, saved)
-    pixels = expected_pixels(name, weights)
+        pixels = take_weights_of(backbone, saved)
     if pixels is not None:
         backbone.preprocessing = pixels  # a `SupervisedModel` takes it up
     return backbone
-
-
-def expected_pixels(name: str, weights: str | Path | None = None) -> PixelNormalization | None:
-    """How a backbone with these weights wants its pixels; None where it learns from whatever it is given."""
-    if weights is not None and Path(weights).suffix == ".keras":
-        return pixels_of_saved(weights)
-    if name.startswith(PREFIX):
-        return hub_pixels(name)
-    return PixelNormalization(*pixel_scale(name)[:2]) if name in application_names() else None
 
 
 def _check_weights(name: str, weights: str | Path | None) -> None:

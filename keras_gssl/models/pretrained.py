@@ -31,17 +31,21 @@ def load_all_weights(model: keras.Model, file: str | Path, what: str) -> None:
         raise ValueError(f"{file} does not hold the weights of {what} ({reason})") from error
 
 
-def take_weights_of(backbone: keras.Model, file: str | Path) -> None:
+def take_weights_of(backbone: keras.Model, file: str | Path) -> PixelNormalization | None:
     """Give a backbone the weights that the same backbone has in a saved model.
 
     Args:
         backbone: Takes them, whatever the size of its images.
         file: A `.keras` file: a `GatedSSLModel` (`last.keras`, `best.keras` of a run), its classifier, or a backbone.
 
+    Returns:
+        How these weights want their pixels; None where neither the model nor its run says.
+
     Raises:
         ValueError: The file cannot be loaded, or holds another network.
     """
-    weights = _weights_by_layer(_saved_model(file))
+    model = _saved_model(file)
+    weights = _weights_by_layer(model)
     layers = [layer for layer in backbone.layers if layer.get_weights()]
     if len(layers) == len(weights) and not all(layer.name in weights for layer in layers):
         # Keras numbers layers without a name anew in every network that is built: then their order tells.
@@ -61,11 +65,12 @@ def take_weights_of(backbone: keras.Model, file: str | Path) -> None:
     for layer in backbone.layers:
         if layer.name in given:
             layer.set_weights(given[layer.name])
+    return _pixels_of(model, file)
 
 
-def pixels_of_saved(file: str | Path) -> PixelNormalization | None:
+def _pixels_of(model: Any, file: str | Path) -> PixelNormalization | None:
     """How a saved model wants its pixels: as it says itself, or as `data.json` beside it says; None if neither does."""
-    carried = getattr(_saved_model(file), "preprocessing", None)
+    carried = getattr(model, "preprocessing", None)
     if isinstance(carried, PixelNormalization):
         return carried
     about = Path(file).with_name("data.json")

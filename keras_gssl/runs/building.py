@@ -17,7 +17,7 @@ from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
 from keras_gssl.losses import LDAMLoss, LogitAdjustedLoss, class_balanced_weights
 from keras_gssl.metrics import ClassAccuracy, shot_groups
-from keras_gssl.models.backbones import expected_pixels, make_backbone
+from keras_gssl.models.backbones import make_backbone
 from keras_gssl.models.distillation import Distillation
 from keras_gssl.models.gated import GatedSSLModel
 from keras_gssl.models.level_update import LevelUpdate
@@ -92,20 +92,15 @@ def backbone_of(settings: TrainingSettings, data: ImageData) -> keras.Model:
         raise UserError(f"{str(error).splitlines()[0]} (settings backbone, backbone_weights)") from error
 
 
-def check_backbone(settings: TrainingSettings, data: ImageData) -> None:
-    """Raise `UserError` for a network that does not fit, before a folder is made: a corrected call can use it."""
-    if not settings.backbone.startswith("resnet") or settings.backbone_weights:
-        backbone_of(settings, data)
-
-
 def scaled_for(settings: TrainingSettings, data: ImageData) -> ImageData:
-    """The data with the mean and standard deviation that the backbone's first weights expect."""
-    try:
-        pixels = expected_pixels(settings.backbone, settings.backbone_weights)
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"{str(error).splitlines()[0]} (settings backbone, backbone_weights)") from error
+    """The data with the mean and standard deviation that the backbone's first weights expect.
+
+    Raises:
+        UserError: The network does not fit; before a folder is made, so that a corrected call can use it.
+    """
+    if settings.backbone.startswith("resnet") and not settings.backbone_weights:
+        return data
+    pixels = getattr(backbone_of(settings, data), "preprocessing", None)
     if pixels is None:
         return data
     return dataclasses.replace(data, mean=tuple(pixels.mean.tolist()), std=tuple(pixels.std.tolist()))

@@ -18,7 +18,6 @@ from keras_gssl.randomness import seeded
 from keras_gssl.runs.building import (
     backbone_of,
     build_model,
-    check_backbone,
     make_optimizer,
     rate_callback,
     scaled_for,
@@ -63,7 +62,6 @@ def train(
     data = scaled_as(folder, data) if resume else scaled_for(effective, data)
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
     if not resume:
-        check_backbone(effective, data)
         folder.make()
         write_description(folder, data)
         write_json(folder.settings, settings.to_json())  # last: its presence marks a run that can be resumed
