@@ -45,8 +45,8 @@ def _results(runs: Sequence[RunData], names: Sequence[str]) -> str:
         rows.append((name, *(percent(getattr(last, column)) for column in columns), percent(best.accuracy)))
     note = (
         f"In percent, on the test images; all but the last column after the last epoch. many: classes with more than "
-        f"{MANY_ABOVE} training images; few: fewer than {FEW_BELOW}. The best epoch is chosen on the test set and so "
-        f"optimistic."
+        f"{MANY_ABOVE} training images; few: fewer than {FEW_BELOW}. The best epoch is "
+        f"{'; '.join(dict.fromkeys(run.result.best_epoch.note or 'chosen on the test set' for run in runs))}."
     )
     return section("Results", table(titles, rows), note, wide=True)
 
