@@ -16,12 +16,14 @@ from .callbacks import DeferredReweighting as DeferredReweighting
 from .callbacks import FreezeBackbone as FreezeBackbone
 from .callbacks import RetrainClassifier as RetrainClassifier
 from .callbacks import StepSchedule as StepSchedule
+from .callbacks import StopIfNotFinite as StopIfNotFinite
 from .data.mixing import CutMix as CutMix
 from .data.mixing import MixUp as MixUp
 from .data.normalisation import PixelNormalization as PixelNormalization
 from .data.policies import AutoAugment as AutoAugment
 from .data.policies import Cutout as Cutout
 from .data.policies import RandAugment as RandAugment
+from .errors import DivergedError as DivergedError
 from .errors import UserError as UserError
 from .layers import CosineHead as CosineHead
 from .layers import FusedBatchNormalization as FusedBatchNormalization

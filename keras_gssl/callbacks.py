@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_gssl.backend import keras
+from keras_gssl.backend import keras, tf
+from keras_gssl.bounds import NOT_NEGATIVE, WHOLE
+from keras_gssl.errors import DivergedError
 from keras_gssl.losses import check_class_counts, class_balanced_weights
+
+LOOK_SECONDS = 0.5
 
 
 def scale_milestones(milestones: Sequence[int], epochs: int, full_epochs: int) -> tuple[int, ...]:
@@ -41,8 +47,11 @@ class StepSchedule(keras.callbacks.Callback):
 
     def __init__(self, learning_rate: float = 0.1, warmup_epochs: int = 5, drops: Mapping[int, float] | None = None):
         super().__init__()
-        self.learning_rate = learning_rate
-        self.warmup_epochs = warmup_epochs
+        self.learning_rate = NOT_NEGATIVE.check("learning_rate", learning_rate)
+        self.warmup_epochs = WHOLE.check("warmup_epochs", warmup_epochs)
+        for start, factor in (drops or {}).items():
+            WHOLE.check("The epochs in drops", start)
+            NOT_NEGATIVE.check("The factors in drops", factor)
         self.drops = dict(sorted((drops or {}).items()))
 
     def __call__(self, epoch: int) -> float:
@@ -84,7 +93,7 @@ class DeferredReweighting(keras.callbacks.Callback):
 
     def __init__(self, class_counts: Sequence[int] | Mapping[int, int], start_epoch: int, beta: float = 0.9999):
         super().__init__()
-        self.start_epoch = start_epoch
+        self.start_epoch = WHOLE.check("start_epoch", start_epoch)
         self._weights = class_balanced_weights(class_counts, beta)
 
     def __call__(self, epoch: int) -> np.ndarray:
@@ -122,7 +131,7 @@ class RetrainClassifier(keras.callbacks.Callback):
         self, start_epoch: int, class_counts: Sequence[int] | Mapping[int, int] | None = None, fresh: bool = True
     ):
         super().__init__()
-        self.start_epoch, self.fresh = start_epoch, fresh
+        self.start_epoch, self.fresh = WHOLE.check("start_epoch", start_epoch), fresh
         self._weights = None
         if class_counts is not None:
             inverse = 1 / check_class_counts(class_counts)
@@ -156,10 +165,49 @@ class FreezeBackbone(keras.callbacks.Callback):
 
     def __init__(self, epochs: int):
         super().__init__()
-        self.epochs = epochs
+        self.epochs = WHOLE.check("epochs", epochs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if epoch < self.epochs and not self.model.heads_only:
             self.model.freeze_backbone(begin=False)
         elif epoch == self.epochs and self.epochs:
             self.model.unfreeze_backbone()
+
+
+class StopIfNotFinite(keras.callbacks.Callback):
+    """Ends a training whose loss has become infinite or not a number, instead of going on with a spoiled model.
+
+    Unlike `keras.callbacks.TerminateOnNaN` it raises an error, which says where and why, so that nothing that comes
+    after takes the model for a trained one.
+
+    Raises:
+        DivergedError: Within the step after which the loss is not finite; on a GPU, which would have to wait at every
+            step for it to be looked at, within half a second, at the latest at the end of the epoch.
+
+    Example:
+
+    >>> callback = gssl.StopIfNotFinite()
+    """
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch, self._looked = epoch, time.monotonic()
+        self._waits = bool(tf.config.list_logical_devices("GPU"))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not self._waits or time.monotonic() - self._looked > LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._look(logs, batch + 1)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._look(logs, self.params.get("steps"))
+
+    def _look(self, logs: Any, step: int | None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if math.isfinite(loss):
+            return
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        raise DivergedError(
+            f"The loss is {loss} in epoch {self._epoch + 1}{f', step {step}' if step else ''}, at the learning rate "
+            f"{rate:.3g}. Most often the rate is too high: try a tenth of it, or a longer warm-up. If it is not, "
+            f"look for images, sample weights or a pretext task that give values which are not finite."
+        )

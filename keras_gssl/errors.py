@@ -16,6 +16,12 @@ class UserError(ValueError):
     exit_code = 2
 
 
+class DivergedError(UserError, FloatingPointError):
+    """The loss is no number any more; the message says since when, and what most often is the cause."""
+
+    exit_code = 1
+
+
 class DataNotFoundError(UserError, FileNotFoundError):
     """A data set is neither on this machine nor can it be downloaded; the message says how to mend it."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from keras_gssl.backend import keras, ops, tf
+from keras_gssl.bounds import COUNT
 from keras_gssl.devices import num_replicas, sum_over_replicas
 
 
@@ -46,7 +47,7 @@ class CosineHead(keras.layers.Layer):
 
     def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.units = units
+        self.units = COUNT.check("units", units)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.kernel = self.add_weight(shape=(input_shape[-1], self.units), initializer=UnitColumns(), name="kernel")

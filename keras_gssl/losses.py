@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import ABOVE_ZERO, BELOW_ONE, NOT_NEGATIVE
 
 
 def ldam_margins(class_counts: Sequence[int] | Mapping[int, int], max_margin: float = 0.5) -> np.ndarray:
@@ -28,6 +29,7 @@ def ldam_margins(class_counts: Sequence[int] | Mapping[int, int], max_margin: fl
     Reference:
         "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss" (NeurIPS 2019), eq. 13.
     """
+    NOT_NEGATIVE.check("max_margin", max_margin)
     margins = check_class_counts(class_counts) ** -0.25
     return max_margin * margins / margins.max()
 
@@ -50,8 +52,7 @@ def class_balanced_weights(class_counts: Sequence[int] | Mapping[int, int], beta
     Reference:
         "Class-Balanced Loss Based on Effective Number of Samples" (CVPR 2019), eq. 2; used by LDAM-DRW.
     """
-    if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), received {beta}.")
+    BELOW_ONE.check("beta", beta)
     counts = check_class_counts(class_counts)
     weights = (1 - beta) / -np.expm1(counts * np.log(beta)) if beta else np.ones_like(counts)
     return weights * len(weights) / weights.sum()
@@ -117,7 +118,7 @@ class LDAMLoss(ClassCountLoss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.class_counts = [int(count) for count in check_class_counts(class_counts)]
         self.max_margin = max_margin
-        self.scale = scale
+        self.scale = ABOVE_ZERO.check("scale", scale)
         self._margins = ldam_margins(self.class_counts, max_margin).astype("float32")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -169,10 +170,9 @@ class LogitAdjustedLoss(ClassCountLoss):
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         counts = check_class_counts(class_counts)
-        if not (np.isfinite(temperature) and temperature >= 0):
-            raise ValueError(f"temperature must be at least 0, received {temperature}.")
-        if scale is not None and not (np.isfinite(scale) and scale > 0):
-            raise ValueError(f"scale must be above 0, or None for a dense head; received {scale}.")
+        NOT_NEGATIVE.check("temperature", temperature)
+        if scale is not None:
+            ABOVE_ZERO.check("scale, where it is not None for a dense head,", scale)
         self.class_counts = [int(count) for count in counts]
         self.temperature = temperature
         self.scale = scale
@@ -230,11 +230,16 @@ def check_class_counts(class_counts: Sequence[int] | Mapping[int, int]) -> np.nd
                 f"received {list(class_counts)}."
             )
         class_counts = [class_counts[label] for label in range(len(class_counts))]
-    counts = np.asarray(class_counts, "float64")
+    try:
+        counts = np.asarray(class_counts, "float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"class_counts must be numbers of training images, received {class_counts!r}.") from error
     if counts.ndim != 1 or len(counts) < 2:
         raise ValueError(
             f"class_counts must list the training images of at least 2 classes, received {class_counts!r}."
         )
+    if not np.isfinite(counts).all() or (counts != np.floor(counts)).any():
+        raise ValueError(f"class_counts must be whole numbers of training images, received {class_counts!r}.")
     if counts.min() < 1:
         raise ValueError(
             f"Class {int(counts.argmin())} has {counts.min():g} training images; every class needs at least one: "

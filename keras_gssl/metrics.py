@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import softmax
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import ABOVE_ZERO, COUNT
 from keras_gssl.intervals import bootstrap_intervals
 from keras_gssl.losses import class_indices
 
@@ -126,7 +127,7 @@ class ClassAccuracy(keras.metrics.Metric):
         self, num_classes: int, classes: Sequence[int] | None = None, name: str = "balanced_accuracy", **kwargs: Any
     ):
         super().__init__(name=name, **kwargs)
-        self.num_classes = num_classes
+        self.num_classes = COUNT.check("num_classes", num_classes)
         self.classes = list(range(num_classes)) if classes is None else [int(index) for index in classes]
         self.hits = self.add_weight(shape=(num_classes,), initializer="zeros", name="hits")
         self.totals = self.add_weight(shape=(num_classes,), initializer="zeros", name="totals")
@@ -160,8 +161,8 @@ class ExpectedCalibrationError(keras.metrics.Metric):
 
     def __init__(self, scale: float = 1.0, bins: int = 15, name: str = "calibration_error", **kwargs: Any):
         super().__init__(name=name, **kwargs)
-        self.scale = scale
-        self.bins = bins
+        self.scale = ABOVE_ZERO.check("scale", scale)
+        self.bins = COUNT.check("bins", bins)
         self.gaps = self.add_weight(shape=(bins,), initializer="zeros", name="gaps")
         self.total = self.add_weight(shape=(), initializer="zeros", name="total")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import ABOVE_ZERO, BELOW_ONE, NOT_NEGATIVE
 
 
 class StepsByPart(keras.optimizers.Optimizer):
@@ -62,10 +63,9 @@ class SGD(StepsByPart):
         name: str = "sgd",
         **kwargs: Any,
     ):
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), received {momentum}.")
-        if weight_decay is not None and weight_decay < 0:
-            raise ValueError(f"weight_decay must not be negative, received {weight_decay}.")
+        _check_rate(learning_rate)
+        BELOW_ONE.check("momentum", momentum)
+        NOT_NEGATIVE.check("weight_decay", weight_decay or 0.0)
         if nesterov and not momentum:
             raise ValueError("nesterov looks ahead along the momentum: give a momentum above 0.")
         # The base class' weight_decay stays None: it is the decoupled kind.
@@ -128,11 +128,11 @@ class AdamW(StepsByPart):
         name: str = "adamw",
         **kwargs: Any,
     ):
-        for title, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if not 0 <= beta < 1:
-                raise ValueError(f"{title} must be in [0, 1), received {beta}.")
-        if not weight_decay >= 0:
-            raise ValueError(f"weight_decay must not be negative, received {weight_decay}.")
+        _check_rate(learning_rate)
+        BELOW_ONE.check("beta_1", beta_1)
+        BELOW_ONE.check("beta_2", beta_2)
+        NOT_NEGATIVE.check("weight_decay", weight_decay)
+        ABOVE_ZERO.check("epsilon", epsilon)
         # The base class' weight_decay stays None: it knows nothing of parts.
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.decay, self.beta_1, self.beta_2, self.epsilon = weight_decay, beta_1, beta_2, epsilon
@@ -164,3 +164,9 @@ class AdamW(StepsByPart):
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
         }
+
+
+def _check_rate(learning_rate: Any) -> None:
+    """Raise `ValueError` for a number that is no rate; schedules and functions say what they give by themselves."""
+    if not (callable(learning_rate) or isinstance(learning_rate, (dict, keras.Variable))):
+        NOT_NEGATIVE.check("learning_rate", learning_rate)

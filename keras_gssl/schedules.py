@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import ABOVE_ZERO, COUNT, WHOLE
 
 SHAPES = ("linear", "cosine")
 
@@ -39,10 +40,11 @@ class ToZero(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, learning_rate: float, steps: int, warmup_steps: int = 0, shape: str = "linear"):
         if shape not in SHAPES:
             raise ValueError(f"shape must be one of {', '.join(map(repr, SHAPES))}; received {shape!r}.")
-        if not 0 <= warmup_steps < steps:
-            raise ValueError(f"warmup_steps must be below steps, and not negative; received {warmup_steps} of {steps}.")
-        if not learning_rate > 0 or not math.isfinite(learning_rate):
-            raise ValueError(f"learning_rate must be above 0, received {learning_rate}.")
+        COUNT.check("steps", steps)
+        WHOLE.check("warmup_steps", warmup_steps)
+        if warmup_steps >= steps:
+            raise ValueError(f"warmup_steps must be below steps, received {warmup_steps} of {steps}.")
+        ABOVE_ZERO.check("learning_rate", learning_rate)
         self.learning_rate, self.steps, self.warmup_steps, self.shape = learning_rate, steps, warmup_steps, shape
 
     def __call__(self, step: Any) -> Any:
@@ -80,7 +82,7 @@ class InTurn(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, schedules: Sequence[Any], steps: Sequence[int]):
         if len(schedules) != len(steps) or not schedules:
             raise ValueError(f"Every schedule needs its number of steps: received {len(schedules)} and {len(steps)}.")
-        self.schedules, self.steps = list(schedules), [int(count) for count in steps]
+        self.schedules, self.steps = list(schedules), [int(COUNT.check("steps", count)) for count in steps]
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")

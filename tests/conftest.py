@@ -1,5 +1,6 @@
 """Shared by all tests: golden values, a small data set, a small model."""
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,12 @@ import pytest
 import keras_gssl as gssl
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_collection_finish():
+    """All is imported: a million objects that garbage collection need not look through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +60,11 @@ def small_data():
 
 @pytest.fixture
 def make_model(small_data):
-    """Make a compiled small model; arguments go to `GatedSSLModel`, `compile_args` to `compile`."""
+    """Make a compiled model, by default a ResNet; arguments go to `GatedSSLModel`, `compile_args` to `compile`."""
 
-    def make(compile_args=None, **arguments):
+    def make(compile_args=None, backbone=None, **arguments):
         arguments = {"num_classes": 3, **arguments}
-        model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), **arguments)
+        model = gssl.GatedSSLModel(backbone or gssl.backbones.resnet_cifar(8, (16, 16, 3)), **arguments)
         model.compile(
             **{
                 "optimizer": gssl.SGD(0.05, momentum=0.9, weight_decay=2e-4),

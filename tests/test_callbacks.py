@@ -1,5 +1,6 @@
 """Learning rate and re-weighting as functions of the epoch, against golden tables."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -38,3 +39,17 @@ def test_callbacks_set_rate_and_weights(small_data, make_model):
     history = model.fit(small_data.train(25), epochs=2, callbacks=[schedule, drw], verbose=0).history
     np.testing.assert_allclose(history["learning_rate"], [0.1, 0.001])
     np.testing.assert_allclose(model.class_weights.numpy(), drw(1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_ends_the_training_with_epoch_and_step(bad):
+    def model():
+        made = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        made.compile("sgd", "mse", run_eagerly=True)
+        return made
+
+    values = np.ones((6, 2), "float32")
+    values[3] = bad
+    with pytest.raises(gssl.DivergedError, match=r"(nan|inf) in epoch 1, step 4, at the learning rate 0\.01"):
+        model().fit(values, np.ones(6), batch_size=1, shuffle=False, verbose=0, callbacks=[gssl.StopIfNotFinite()])
+    model().fit(values[:3], np.ones(3), verbose=0, callbacks=[gssl.StopIfNotFinite()])

@@ -46,7 +46,7 @@ def test_version(capsys):
         (["predict", "no.onnx", "no.png"], "error: There is no file or folder no.onnx."),
         (["report", "no run"], "is not the folder of a finished run"),
         (["explain", "no run", "sample:0"], "error: "),
-        (["export", "onnx", "no run", "-o", "c.onnx"], "error: Cannot export no run"),
+        (["export", "onnx", "no run", "-o", "c.onnx"], "error: Cannot use no run"),
         (["tables", "no.toml"], "error: Cannot read the table no.toml"),
         (["train", "cifar10_lt", "--epochs", "0"], "error: epochs must be at least 1"),
         (["train", "image_folder", "no folder"], "error: There is no folder or list no folder."),

@@ -54,7 +54,7 @@ def test_ldam_round_trip():
     [
         (lambda: gssl.LDAMLoss([5, 0]), "Class 1 has 0 training images"),
         (lambda: gssl.LDAMLoss([5]), "at least 2 classes"),
-        (lambda: gssl.class_balanced_weights([5, 2], beta=1.0), "beta must be in"),
+        (lambda: gssl.class_balanced_weights([5, 2], beta=1.0), "beta must be at least 0 and below 1"),
         (lambda: gssl.LDAMLoss([5, 2])(np.array([0]), np.zeros((1, 3))), "made for 2 classes"),
     ],
 )

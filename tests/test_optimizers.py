@@ -33,9 +33,9 @@ def test_round_trip():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="momentum must be in"):
+    with pytest.raises(ValueError, match="momentum must be at least 0 and below 1"):
         gssl.SGD(momentum=1.0)
-    with pytest.raises(ValueError, match="weight_decay must not be negative"):
+    with pytest.raises(ValueError, match="weight_decay must be at least 0"):
         gssl.SGD(weight_decay=-1)
 
 
@@ -71,7 +71,10 @@ def test_adamw_equals_keras_own(learning_rate):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"beta_1": 1.0}, "beta_1 must be in"), ({"weight_decay": -1.0}, "weight_decay must not be negative")],
+    [
+        ({"beta_1": 1.0}, "beta_1 must be at least 0 and below 1"),
+        ({"weight_decay": -1.0}, "weight_decay must be at least 0"),
+    ],
 )
 def test_mistakes_in_adamw_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):

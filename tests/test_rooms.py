@@ -13,7 +13,7 @@ PACKAGE = ROOT / "keras_gssl"
 
 #: From the ground up; what stands on one line does not know of each other.
 FLOORS = [
-    {"version", "errors", "files", "lazy", "quiet_tensorflow", "randomness", "configured", "intervals"},
+    {"version", "errors", "files", "lazy", "quiet_tensorflow", "randomness", "configured", "intervals", "bounds"},
     {"backend", "extras"},
     {"devices", "losses", "draws"},
     {"layers", "metrics", "optimizers", "schedules", "callbacks", "probabilities"},

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import tf
+from keras_gssl.bounds import COUNT
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.data.pictures.files import ImageFiles, image_reader
 from keras_gssl.data.pipeline import PARALLEL_CALLS, PREFETCHED_BATCHES, without_autotuning
@@ -33,8 +34,7 @@ class EvaluationSet(tf.data.Dataset):
         std: Sequence[float],
         batch_size: int = 500,
     ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
+        COUNT.check("batch_size", batch_size)
         self._images = images
         self._labels = labels
         self._images_per_batch = batch_size

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.data.evaluation_set import EvaluationSet
+from keras_gssl.data.image_checks import check_parts
 from keras_gssl.data.labels import number_labels
 from keras_gssl.data.long_tail import subset_hash
 from keras_gssl.data.mixing import Mixing
@@ -55,6 +56,9 @@ class ImageData:
     listing: Any = None  # a `Listing`, whose module needs this one
     validation_images: np.ndarray | ImageFiles | None = None
     validation_labels: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        check_parts(self)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

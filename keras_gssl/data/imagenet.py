@@ -61,12 +61,15 @@ def tiny_imagenet(data_dir: str | Path, cache: str = "auto") -> ImageData:
         first = missing[0] if missing else annotations
         raise DataNotFoundError(f"{len(missing)} validation images are missing, first {first}.")
 
+    names = [words.get(wnid, wnid).split(",")[0].strip() for wnid in wnids]
     return ImageData(
         train_images=cached(ImageFiles([str(path) for path in train_paths], IMAGE_SHAPE), cache),
         train_labels=np.array(train_labels, "int64"),
         test_images=cached(ImageFiles([str(path) for path in test_paths], IMAGE_SHAPE), cache),
         test_labels=np.array(test_labels, "int64"),
-        class_names=tuple(words.get(wnid, wnid).split(",")[0].strip() for wnid in wnids),
+        class_names=tuple(
+            name if names.count(name) == 1 else f"{name} ({wnid})" for name, wnid in zip(names, wnids, strict=True)
+        ),
         mean=MEAN,
         std=STD,
         name="tiny-imagenet",

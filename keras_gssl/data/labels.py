@@ -36,9 +36,13 @@ def number_labels(
 
 def _numbers(title: str, labels: np.ndarray, names: tuple[str, ...] | None) -> tuple[np.ndarray, int]:
     """Labels as numbers, and how many classes they tell of."""
+    if not labels.size:
+        raise ValueError(f"{title}_labels is empty: give at least one picture of every class.")
     if labels.dtype.kind in "UOS":
         known = {name: index for index, name in enumerate(names or ())}
         unknown = next((str(label) for label in labels if str(label) not in known), None)
+        if unknown is not None and not known:
+            raise ValueError(f"{title}_labels are names, such as {unknown!r}, the others numbers: give both alike.")
         if unknown is not None:
             raise ValueError(f"{title}_labels has {unknown!r}, which is none of the classes {', '.join(known) or '-'}.")
         labels = np.array([known[str(label)] for label in labels], "int64")

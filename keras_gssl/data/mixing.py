@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.bounds import ABOVE_ZERO, SHARE
 from keras_gssl.configured import Configured
 from keras_gssl.draws import whole_numbers
 
@@ -28,10 +29,8 @@ class Mixing(Configured):
     """
 
     def __init__(self, alpha: float = 1.0, share: float = 1.0, balanced: bool = False, until_epoch: int | None = None):
-        if not alpha > 0:
-            raise ValueError(f"alpha must be above 0, received {alpha}.")
-        if not 0 <= share <= 1:
-            raise ValueError(f"share must be between 0 and 1, received {share}.")
+        ABOVE_ZERO.check("alpha", alpha)
+        SHARE.check("share", share)
         self.alpha, self.share, self.balanced, self.until_epoch = alpha, share, balanced, until_epoch
         # A table of quantiles in place of rejection sampling: a pure function of the seed that XLA compiles.
         middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES

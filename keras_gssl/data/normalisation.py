@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.bounds import ABOVE_ZERO
 from keras_gssl.configured import Configured
 
 LARGEST_NORMALISED = 30.0  # black and white pixels stay far below, unless a standard deviation is below 0.03
+LARGEST_OF_SHARES = 2.0  # beyond what means and deviations of values 0-1 can be, also when they are rounded up
 LARGEST_SHARE = 2.0  # of white; images on the scale 0-1 may be a little beyond 1 after resizing
+NOT_FINITE = (
+    "The images have values that are not finite (nan or inf): every loss would become nan. Replace them, for example "
+    "with numpy.nan_to_num(images), or leave these images out."
+)
 WHITES = (1.0, 255.0, 65535.0)  # what the brightest pixel is, in floats and in whole numbers of 8 and 16 bits
 
 
@@ -35,15 +42,25 @@ class PixelNormalization(Configured):
     """
 
     def __init__(self, mean: Sequence[float] | float, std: Sequence[float] | float, scale: float = 255.0):
-        self.mean, self.std = (np.atleast_1d(np.asarray(each, "float64")) for each in (mean, std))
-        self.scale = float(scale)
-        if self.mean.ndim > 1 or self.std.ndim > 1 or not (np.isfinite(self.mean).all() and (self.std > 0).all()):
+        try:
+            self.mean, self.std = (np.atleast_1d(np.asarray(each, "float64")) for each in (mean, std))
+            self.scale = float(scale)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"mean, std and scale must be numbers; received mean={mean}, std={std}, scale={scale}."
+            ) from error
+        finite = np.isfinite(self.mean).all() and np.isfinite(self.std).all()
+        if self.mean.ndim > 1 or self.std.ndim > 1 or not finite or not (self.std > 0).all():
             raise ValueError(
                 f"mean and std are numbers per channel on the scale 0-1, std above 0; received mean={mean}, std={std}. "
                 f"A channel of standard deviation 0 tells nothing: leave it out, or give it the std 1."
             )
-        if not self.scale > 0:
-            raise ValueError(f"scale is the value of white, 255 or 1; received {scale}.")
+        if max(np.abs(self.mean).max(), self.std.max()) > LARGEST_OF_SHARES:
+            raise ValueError(
+                f"mean and std are on the scale 0-1, whatever the pixels' own; received mean={mean}, std={std}: divide "
+                f"them by 255, the value of white."
+            )
+        ABOVE_ZERO.check("scale, the value of white, 255 or 1,", self.scale)
 
     @classmethod
     def of(cls, images: Any, scale: float = 255.0) -> PixelNormalization:
@@ -58,6 +75,8 @@ class PixelNormalization(Configured):
     def complaint(self, smallest: float, largest: float, whole: bool = False) -> str | None:
         """What is wrong with images of these values, or None; `whole` says that they are of a whole-number type."""
         expected = f"The model expects pixels 0-{self.scale:g}"
+        if not math.isfinite(smallest + largest):
+            return NOT_FINITE
         # Resizing and noise overshoot a little; normalised images are on both sides of 0, and near it.
         if smallest < -self.scale / 2 or (smallest < 0 and largest <= LARGEST_NORMALISED < self.scale):
             return (
@@ -91,6 +110,8 @@ class PixelNormalization(Configured):
 
 def complaint_of_pixels(smallest: float, largest: float) -> str | None:
     """What is wrong with images of these values for a model that takes normalised images, or None."""
+    if not math.isfinite(smallest + largest):
+        return NOT_FINITE
     if largest <= LARGEST_NORMALISED:
         return None
     return (

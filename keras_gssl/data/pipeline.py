@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import tf
+from keras_gssl.bounds import COUNT, SEED, WHOLE
 from keras_gssl.data.augmentation import random_crop, random_mirror
 from keras_gssl.data.mixing import MIXED_CLASS, OWN_SHARE, Mixing, Partners
 from keras_gssl.data.normalisation import PixelNormalization
@@ -79,8 +80,9 @@ class TrainingSet:
         mixing: Mixing | None = None,
         draw: TaskDraw | None = None,
     ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, received {batch_size}.")
+        COUNT.check("batch_size", batch_size)
+        SEED.check("seed", seed)
+        WHOLE.check("crop_padding", crop_padding)
         self._images = images
         self._labels = labels
         self._normalisation = PixelNormalization(mean, std)

@@ -160,11 +160,11 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
     file = folder.classifier if path.is_dir() else path
     if not file.exists():
         what = "a run folder without classifier.keras: has the run finished?" if path.is_dir() else "not there"
-        raise UserError(f"Cannot export {path}: it is {what}" + ("" if path.is_dir() else "."))
+        raise UserError(f"Cannot use {path}: it is {what}" + ("" if path.is_dir() else "."))
     try:
         model = keras.models.load_model(file)
     except (ValueError, OSError, TypeError) as error:
-        raise UserError(f"Cannot export {file}: Keras cannot load it ({str(error).splitlines()[0]}).") from error
+        raise UserError(f"Cannot use {file}: Keras cannot load it ({str(error).splitlines()[0]}).") from error
     if not folder.data.exists():
         return as_deployable(model)
     classifier = model.classifier(normalised=True) if isinstance(model, SupervisedModel) else model

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import Bounds
 from keras_gssl.layers import take_up_weights
 
 
@@ -35,8 +36,7 @@ class WeightAverage(keras.layers.Layer):
         self, backbone: keras.Model, head: keras.layers.Layer, features_shape: tuple[Any, ...], momentum: float
     ):
         super().__init__(name="average", trainable=False)
-        if not 0 < momentum < 1:
-            raise ValueError(f"average is the momentum of the mean of the weights, between 0 and 1; got {momentum}.")
+        Bounds(above=0, below=1).check("average, the momentum of the mean of the weights,", momentum)
         self.momentum = momentum
         self.backbone = _copy(backbone, backbone.input_shape if backbone.built else None)
         self.head = _copy(head, features_shape)

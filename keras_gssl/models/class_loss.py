@@ -62,7 +62,7 @@ class WeighsClasses:
             )
         if wanted != self.heads:
             raise ValueError(
-                f"heads={self.heads!r} do not go with {loss!r}: "
+                f"heads={self.heads!r} do not go with {type(loss).__name__}: "
                 + (
                     "it needs cosines between -1 and 1; make the model with heads='cosine'."
                     if wanted == "cosine"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import ABOVE_ZERO, NOT_NEGATIVE
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
@@ -38,10 +39,8 @@ class Distillation(keras.layers.Layer):
         super().__init__(name=name, trainable=False, dtype="float32")
         if not teachers:
             raise ValueError("Distillation needs at least one teacher.")
-        if not (weight >= 0 and temperature > 0):
-            raise ValueError(
-                f"weight must not be negative and temperature must be above 0; received {weight} and {temperature}."
-            )
+        NOT_NEGATIVE.check("weight", weight)
+        ABOVE_ZERO.check("temperature", temperature)
         self.teachers, self.weight, self.temperature = list(teachers), weight, temperature
         for teacher in self.teachers:
             teacher.trainable = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, ops, tf
+from keras_gssl.bounds import NOT_NEGATIVE, SEED
 from keras_gssl.data.pipeline import CLASS_KEY
 from keras_gssl.devices import mean_share
 from keras_gssl.losses import class_indices
@@ -19,6 +20,7 @@ from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.gates import Evidence, Gate
 from keras_gssl.pretext.steering import Steering, make_steering
 from keras_gssl.pretext.tasks import PretextTask, check_tasks
+from keras_gssl.pretext.trial import try_tasks
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
@@ -97,11 +99,14 @@ class GatedSSLModel(DrawsTasks, LooksAhead, SupervisedModel):
         **kwargs: Any,
     ):
         super().__init__(backbone, num_classes, heads, **kwargs)
-        if not (ssl_ratio == "auto" or (isinstance(ssl_ratio, (int, float)) and ssl_ratio >= 0)):
-            raise ValueError(f"ssl_ratio must be 'auto' or a number that is not negative, received {ssl_ratio!r}.")
+        if ssl_ratio != "auto":
+            NOT_NEGATIVE.check("ssl_ratio, where it is not 'auto',", ssl_ratio)
+        NOT_NEGATIVE.check("gradient_ratio", gradient_ratio)
+        SEED.check("seed", seed)
         if task_heads not in TASK_HEADS:
             raise ValueError(f"task_heads must be one of {', '.join(map(repr, TASK_HEADS))}; received {task_heads!r}.")
         self.tasks = check_tasks(tasks)
+        try_tasks(self.tasks, self._image_shape)
         self.ssl_ratio = ssl_ratio
         self.gradient_ratio = gradient_ratio
         self.gating = gating if isinstance(gating, str) else None

@@ -14,6 +14,8 @@ from keras_gssl.data.normalisation import complaint_of_pixels
 from keras_gssl.data.pipeline import CLASS_KEY, TrainingSet, weights_by_class
 from keras_gssl.devices import check_shares
 from keras_gssl.losses import class_indices
+from keras_gssl.models.label_checks import NO_NUMBERS, check_labels
+from keras_gssl.models.watch import Watch
 
 LOOKED_AT = 64  # images of an array whose values are looked at
 
@@ -27,6 +29,7 @@ class FitsAnyData:
     """
 
     _steps_per_epoch: int | None = None
+    _watch: Watch | None = None
 
     def fit(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`.
@@ -41,21 +44,29 @@ class FitsAnyData:
         kwargs |= dict(zip(names, args, strict=False))
         if kwargs.get("validation_data") is not None:
             kwargs["validation_data"] = self._validation(kwargs["validation_data"])
+        if kwargs.get("class_weight"):
+            weights_by_class(kwargs["class_weight"], self.num_classes)
         if isinstance(x, TrainingSet):
             x = self._batches(x, kwargs)
         else:
             self._augment_with(None)
             self._steps_per_epoch = None
-            check_labels(y)
+            check_labels(y, self.num_classes)
             x = self._watched(x, kwargs)
+        self._create_state(x, y)
         try:
             return super().fit(x, y, **kwargs)  # type: ignore[misc]
+        except tf.errors.OpError:
+            if self._watch is not None:
+                self._watch.complain()  # of what made TensorFlow fail deep inside
+            raise
         finally:
+            self._watch = None
             self._initial_epoch = None  # BackupAndRestore sets it, and Keras would begin the next fit there as well
 
     def evaluate(self: Any, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`; `x` may be what `data.test()` or `data.train(...)` returns."""
-        check_labels(y)
+        check_labels(y, self.num_classes)
         return super().evaluate(self._looked_at(self._dataset(x)), y, *args, **kwargs)  # type: ignore[misc]
 
     def predict(self: Any, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
@@ -88,6 +99,17 @@ class FitsAnyData:
 
         return training_set.from_epoch(start, not on_device, options.pop("class_weight", None))
 
+    def _create_state(self: Any, x: Any, y: Any) -> None:
+        """Create the variables of optimizer and metrics, for which TensorFlow would else trace the first step twice."""
+        if not self.compiled or self._distribute_strategy is not None:  # Keras says so; Keras does it
+            return
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        labels = _one_label(x, y)
+        if labels is not None:
+            keras.Model.compute_metrics(self, None, labels, tf.zeros((1, self.num_classes)))
+            self.reset_metrics()
+
     def steps_done(self: Any) -> int:
         """Training steps that have been taken, as the optimizer counts them."""
         return int(keras.ops.convert_to_numpy(step_counter(self.optimizer)))
@@ -114,7 +136,7 @@ class FitsAnyData:
     def _validation(self: Any, data: Any) -> Any:
         if not isinstance(data, (tuple, list)):
             return self._looked_at(self._dataset(data))
-        check_labels(data[1])
+        check_labels(data[1], self.num_classes)
         return (self._looked_at(data[0]), *data[1:])
 
     def _dataset(self: Any, data: Any) -> Any:
@@ -179,9 +201,9 @@ class FitsAnyData:
             # Keras would refuse it: it takes labels by name for those of several outputs.
             weights = tf.constant(weights_by_class(options.pop("class_weight"), self.num_classes))
             dataset = dataset.map(lambda *batch: _weighted(batch, weights, self.num_classes))
-        watch = _Watch(self._check_values, spec[1])
-        options["callbacks"] = [*_as_list(options.get("callbacks")), watch]
-        return watch.dataset(dataset)
+        self._watch = Watch(self._check_values, spec[1], self.num_classes)
+        options["callbacks"] = [*_as_list(options.get("callbacks")), self._watch]
+        return self._watch.dataset(dataset)
 
 
 class _StepsBefore(keras.callbacks.Callback):
@@ -197,61 +219,27 @@ class _StepsBefore(keras.callbacks.Callback):
             self.steps, self._asked = self.model.steps_done(), True
 
 
-class _Watch(keras.callbacks.Callback):
-    """Looks at the images of a dataset's first batch while it is trained on.
-
-    A look beforehand would draw a batch too many from a dataset that shuffles; an error within the dataset would reach
-    the user from deep inside TensorFlow.
-    """
-
-    def __init__(self, check: Callable[[np.ndarray, Any], None], labels: Any):
-        super().__init__()
-        self._check = check
-        self._labels = labels
-        self._values: np.ndarray | None = None
-
-    def dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        def look(images: np.ndarray) -> np.bool_:
-            self._values = np.array([np.min(images), np.max(images)], images.dtype)
-            return np.bool_(True)
-
-        def pass_on(number: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:
-            looked = tf.cond(
-                number == 0, lambda: tf.numpy_function(look, [batch[0]], tf.bool), lambda: tf.constant(True)
-            )
-            with tf.control_dependencies([looked]):
-                return (tf.identity(batch[0]), *batch[1:])
-
-        return dataset.enumerate().map(pass_on, num_parallel_calls=1)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self._values is not None:
-            self._check(self._values, self._labels)
-            self._values = None
-
-
 SCALES_TWICE = (
     "The backbone {!r} scales pixels by itself, and this data is normalised already: train on arrays or a dataset of "
     "pixels, or take the backbone from keras_gssl.backbones.make_backbone, which says how it wants its images."
 )
-NO_NUMBERS = (
-    "Class labels must be numbers from 0, or one-hot rows; received {}. Number them first, for example with "
-    "numpy.unique(labels, return_inverse=True), or let keras_gssl.data.from_arrays do it."
-)
-
-
-def check_labels(labels: Any) -> None:
-    """Raise `ValueError` for labels that are names."""
-    if labels is not None and not isinstance(labels, Mapping):
-        kind = np.asarray(labels[:1]).dtype.kind if hasattr(labels, "__getitem__") else ""
-        if kind in "USO" and kind:
-            raise ValueError(NO_NUMBERS.format(repr(str(labels[0]))))
 
 
 def step_counter(optimizer: keras.optimizers.Optimizer) -> Any:
     """The variable that counts training steps, also of an optimizer that scales losses or accumulates gradients."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return getattr(inner, "_iterations", inner.iterations)  # `iterations` counts updates, which may be fewer
+
+
+def _one_label(x: Any, y: Any) -> Any:
+    """Zeros of the kind of class labels that come with `x`; None where only their batches will tell."""
+    if isinstance(x, tf.data.Dataset):
+        spec = x.element_spec[1]
+        spec = spec.get(CLASS_KEY) if isinstance(spec, Mapping) else spec
+        if not isinstance(spec, tf.TensorSpec) or not spec.shape.rank or None in spec.shape[1:]:
+            return None
+        return tf.zeros((1, *spec.shape[1:]), spec.dtype)
+    return None if y is None or isinstance(y, Mapping) else np.zeros_like(np.asarray(y[:1]))
 
 
 def _weighted(batch: tuple[Any, ...], weights: tf.Tensor, num_classes: int) -> tuple[Any, ...]:

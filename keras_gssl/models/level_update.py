@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.bounds import BELOW_ONE, COUNT
 from keras_gssl.data.pipeline import TrainingSet, draw_seed
 from keras_gssl.pretext.steering import LevelSteering, chosen
 
@@ -40,10 +41,8 @@ class LevelUpdate(keras.callbacks.Callback):
 
     def __init__(self, training_set: TrainingSet, per_level: int = 10, threshold: float = 0.6):
         super().__init__()
-        if per_level < 1 or not 0 <= threshold < 1:
-            raise ValueError(
-                f"per_level must be at least 1, threshold at least 0 and below 1; received {per_level}, {threshold}."
-            )
+        COUNT.check("per_level", per_level)
+        BELOW_ONE.check("threshold", threshold)
         self.training_set, self.per_level, self.threshold = training_set, per_level, threshold
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

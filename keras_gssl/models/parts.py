@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_gssl.bounds import FACTOR
 from keras_gssl.optimizers import StepsByPart
 from keras_gssl.randomness import seeded
 
@@ -56,6 +57,4 @@ class TrainsInParts:
 
 def checked_factor(factor: float) -> float:
     """Raise `ValueError` for a factor that would not slow the backbone down."""
-    if not 0 < factor <= 1:
-        raise ValueError(f"backbone_learning_rate_factor must be above 0 and at most 1, received {factor}.")
-    return factor
+    return FACTOR.check("backbone_learning_rate_factor", factor)

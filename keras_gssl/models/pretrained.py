@@ -107,8 +107,9 @@ def _saved_model(file: str | Path) -> Any:
 
 
 def _weights_by_layer(model: Any) -> dict[str, list[np.ndarray]]:
-    """Weights of a saved model's backbone, by the names of its layers."""
-    backbone = getattr(model, "backbone", model)
+    """Weights of a saved model's backbone, by the names of its layers; their averages where it keeps them."""
+    used = getattr(model, "average", None)
+    backbone = getattr(model if used is None else used, "backbone", model)
     held = {layer.name: layer.get_weights() for layer in backbone.layers if layer.get_weights()}
     if backbone is model and isinstance(model.layers[-1], keras.layers.Dense):  # a classifier's head
         held.pop(model.layers[-1].name, None)

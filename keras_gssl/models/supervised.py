@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from keras_gssl.backend import keras, ops, tf
+from keras_gssl.bounds import ABOVE_ZERO, Bounds
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.data.pipeline import CLASS_KEY
 from keras_gssl.devices import global_batch_size, mean_share
@@ -74,12 +75,13 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, TrainsInParts, keras.
     ):
         super().__init__(**kwargs)
         self.backbone_learning_rate_factor = checked_factor(backbone_learning_rate_factor)
+        Bounds(least=2, whole=True).check("num_classes", num_classes)
         if heads not in HEADS:
             raise ValueError(f"heads must be one of {', '.join(map(repr, HEADS))}; received {heads!r}.")
         self.backbone = backbone
         self.num_classes = num_classes
         self.heads = heads
-        self.logit_scale = HEADS[heads] if logit_scale is None else float(logit_scale)
+        self.logit_scale = HEADS[heads] if logit_scale is None else float(ABOVE_ZERO.check("logit_scale", logit_scale))
         self.preprocessing = _preprocessing(preprocessing, backbone)
         self._looks_at_values = preprocessing is not False
         self._scale_is_given = logit_scale is not None

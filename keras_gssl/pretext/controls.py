@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import NOT_NEGATIVE
 from keras_gssl.pretext.gates import Gate
 from keras_gssl.pretext.look_ahead import LookAheadGate
 
@@ -25,8 +26,10 @@ class ConstantGate(Gate):
 
     def __init__(self, num_tasks: int | None = None, weights: Sequence[float] | None = None, **kwargs: Any):
         super().__init__(num_tasks, **kwargs)
-        if weights is not None and (num_tasks not in (None, len(weights)) or min(weights) < 0):
-            raise ValueError(f"weights must be one for each of {num_tasks} tasks, none negative; received {weights}.")
+        if weights is not None and num_tasks not in (None, len(weights)):
+            raise ValueError(f"weights must be one for each of {num_tasks} tasks, received {weights}.")
+        for weight in weights or ():
+            NOT_NEGATIVE.check("weights", weight)
         self.weights_of_tasks = None if weights is None else [float(weight) for weight in weights]
         self.num_tasks = num_tasks if weights is None else len(weights)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.bounds import SHARE, WHOLE
 from keras_gssl.configured import Configured
 from keras_gssl.draws import whole_numbers
 from keras_gssl.pretext.quadrants import NUM_QUADRANTS, join, replace, split, take
@@ -50,8 +51,9 @@ class TaskDraw(Configured):
     def __init__(self, placement: str = "together", share: float = 1.0, until_epoch: int | None = None):
         if placement not in PLACEMENTS:
             raise ValueError(f"placement must be one of {', '.join(map(repr, PLACEMENTS))}; received {placement!r}.")
-        if not 0 <= share <= 1:
-            raise ValueError(f"share must be between 0 and 1, received {share}.")
+        SHARE.check("share", share)
+        if until_epoch is not None:
+            WHOLE.check("until_epoch", until_epoch)
         self.placement, self.share, self.until_epoch = placement, share, until_epoch
 
     def __call__(

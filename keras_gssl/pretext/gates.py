@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import ABOVE_ZERO
 from keras_gssl.devices import global_batch_size, mean_share, sum_over_replicas
 from keras_gssl.layers import dense_head
 
@@ -154,9 +155,7 @@ class RewardedGate(LearnedGate):
 
     def __init__(self, num_tasks: int | None = None, temperature: float = 0.5, **kwargs: Any):
         super().__init__(num_tasks, **kwargs)
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, received {temperature}.")
-        self.temperature = temperature
+        self.temperature = ABOVE_ZERO.check("temperature", temperature)
 
     def call(self, features: Any) -> Any:
         return ops.stop_gradient(super().call(features))  # only `learn` moves the gate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_gssl.backend import keras, ops
+from keras_gssl.bounds import ABOVE_ZERO, BELOW_ONE, COUNT
 from keras_gssl.pretext.gates import LearnedGate
 
 #: Of looks ahead: steps from one to the next, momentum of v, length of a difference's steps over that of the weights.
@@ -52,11 +53,10 @@ class LookAheadGate(LearnedGate):
         **kwargs: Any,
     ):
         super().__init__(num_tasks, **kwargs)
-        if not temperature > 0 or every < 1 or not 0 <= momentum < 1 or not distance > 0:
-            raise ValueError(
-                f"temperature and distance must be above 0, every at least 1, momentum at least 0 and below 1; "
-                f"received {temperature}, {distance}, {every} and {momentum}."
-            )
+        ABOVE_ZERO.check("temperature", temperature)
+        COUNT.check("every", every)
+        BELOW_ONE.check("momentum", momentum)
+        ABOVE_ZERO.check("distance", distance)
         self.temperature, self.every, self.momentum, self.distance = temperature, every, momentum, distance
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, ops, tf
+from keras_gssl.bounds import ABOVE_ZERO, FACTOR, NOT_NEGATIVE, SHARE
 from keras_gssl.draws import whole_numbers
 
 
@@ -77,11 +78,10 @@ class LookAheadSteering(Steering):
         **kwargs: Any,
     ):
         super().__init__(num_classes, num_tasks, **kwargs)
-        if not temperature > 0 or not 0 < memory <= 1 or prior < 0 or not 0 <= explore <= 1:
-            raise ValueError(
-                f"temperature must be above 0, memory above 0 and at most 1, prior not negative, explore between 0 and "
-                f"1; received {temperature}, {memory}, {prior} and {explore}."
-            )
+        ABOVE_ZERO.check("temperature", temperature)
+        FACTOR.check("memory", memory)
+        NOT_NEGATIVE.check("prior", prior)
+        SHARE.check("explore", explore)
         self.temperature, self.memory, self.prior, self.explore = temperature, memory, prior, explore
 
     def build(self, input_shape: Any = None) -> None:
@@ -151,9 +151,7 @@ class LevelSteering(Steering):
 
     def __init__(self, num_classes: int | None = None, num_tasks: int | None = None, share: float = 0.5, **kwargs: Any):
         super().__init__(num_classes, num_tasks, **kwargs)
-        if not 0 <= share <= 1:
-            raise ValueError(f"share must be between 0 and 1, received {share}.")
-        self.share = share
+        self.share = SHARE.check("share", share)
 
     def build(self, input_shape: Any = None) -> None:
         self.levels = self.add_weight(

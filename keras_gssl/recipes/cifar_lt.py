@@ -15,8 +15,3 @@ class CifarSettings(TrainingSettings):
     imbalance_ratio: float = setting(0.01, "images of the rarest class over those of the most frequent one")
     imbalance: str = setting("exp", "shape of the long tail", IMBALANCES)
     data_dir: str | None = setting(None, "folder of tensorflow-datasets; default TFDS_DATA_DIR, then its own default")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.imbalance_ratio <= 1:
-            raise ValueError(f"imbalance_ratio must be above 0 and at most 1, received {self.imbalance_ratio}")

@@ -15,6 +15,7 @@ from keras_gssl.pretext.catalogue import GATES
 from keras_gssl.pretext.draw import PLACEMENTS
 from keras_gssl.pretext.steering import STEERING
 from keras_gssl.pretext.tasks import TASKS, PretextTask, make_tasks
+from keras_gssl.runs.checks import check_fields
 from keras_gssl.runs.precision import PRECISIONS
 from keras_gssl.runs.presets import PRESETS, preset_values
 from keras_gssl.schedules import SHAPES
@@ -131,43 +132,16 @@ class TrainingSettings:
     resume: bool = setting(False, "go on after the last finished epoch of run_dir")
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            choices, value = field.metadata["choices"] or (), getattr(self, field.name)
-            wrong = [each for each in (value if isinstance(value, tuple) else (value,)) if each not in choices]
-            if choices and wrong:
-                raise ValueError(f"{field.name} must be one of {', '.join(map(str, choices))}; received {wrong[0]!r}")
-        for name in ("epochs", "batch_size", "devices", "validation_freq"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
-        for name in (
-            "ssl_ratio", "weight_decay", "warmup_epochs", "seed", "gradient_ratio", "adjustment", "plain_epochs",
-            "retrain_epochs", "distil_weight", "freeze_epochs",
-        ):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, received {getattr(self, name)}")
-        for name in ("learning_rate", "drop_factor"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, received {getattr(self, name)}")
-        for name in ("momentum", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, received {getattr(self, name)}")
-        if not 0 < self.backbone_learning_rate_factor <= 1:
-            raise ValueError(
-                f"backbone_learning_rate_factor must be above 0 and at most 1, received "
-                f"{self.backbone_learning_rate_factor}"
-            )
-        for name in ("share", "mixing_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, received {getattr(self, name)}")
+        check_fields(self)
         self._check_stages()
         check_backbone_name(self.backbone)
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"tasks must differ from each other, received {' '.join(self.tasks)}")
         if list(self.drop_epochs) != sorted(set(self.drop_epochs)):
             raise ValueError(f"drop_epochs must rise, received {' '.join(map(str, self.drop_epochs))}")
-        if self.gate_weights and (len(self.gate_weights) != len(self.tasks) or min(self.gate_weights) < 0):
+        if self.gate_weights and len(self.gate_weights) != len(self.tasks):
             raise ValueError(
-                f"gate_weights must be one for each of the tasks {' '.join(self.tasks)}, none negative; received "
+                f"gate_weights must be one for each of the tasks {' '.join(self.tasks)}; received "
                 f"{' '.join(map(str, self.gate_weights))}"
             )
         if self.label_augmentation != "none" and self.tasks:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_gssl.backend import keras
+from keras_gssl.callbacks import StopIfNotFinite
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pipeline import TrainingSet
 from keras_gssl.devices import check_shares, strategy_for
@@ -151,6 +152,7 @@ def _fit(
         callbacks=[
             rate_callback(settings),
             EpochTimer(),
+            StopIfNotFinite(),  # before anything of the epoch is written
             *callbacks,
             EpochWriter(folder, finished),
             keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),

@@ -48,7 +48,7 @@ def test_names_and_statistics_as_arrays():
         ({"labels": LABELS - 1}, "from -1 to 1"),
         ({"labels": np.eye(3)[LABELS] + 0.1}, "one 1 in each row"),
         ({"labels": np.ones((6, 3))}, "one 1 in each row"),
-        ({"test_labels": np.array(["x", "y", "z"])}, "'x', which is none of the classes"),
+        ({"test_labels": np.array(["x", "y", "z"])}, "test_labels are names, such as 'x'"),
         ({"class_names": ["a", "b"]}, "Labels go up to 2, class_names has 2 names"),
         ({"class_names": ["a", "b", "a"]}, "'a' twice"),
         ({"labels": LABELS[:4]}, "6 train_images but 4"),

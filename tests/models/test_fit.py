@@ -8,16 +8,9 @@ import tensorflow as tf
 import keras_gssl as gssl
 from keras_gssl.data.pipeline import TASKS, draw_seed
 from keras_gssl.pretext.draw import draw_and_apply
+from tests.networks import small_backbone
 
 NORMALISE = gssl.PixelNormalization(0.5, 0.25)
-
-
-def small_backbone(side=16):
-    image = keras.Input((side, side, 3), name="image")
-    x = keras.layers.Conv2D(8, 3, strides=2, padding="same", name="conv")(image)
-    x = gssl.FusedBatchNormalization(name="norm")(x)
-    x = keras.layers.ReLU(name="relu")(x)
-    return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="features")(x), name="small")
 
 
 def make(heads="cosine", compile_args=None, **arguments):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import keras_gssl as gssl
 from keras_gssl.data.pipeline import CLASS_KEY
+from tests.networks import small_backbone
 
 
 @keras.saving.register_keras_serializable(package="test")
@@ -32,7 +33,7 @@ def numpy_cross_entropy(labels, logits):
 @pytest.mark.parametrize("gating", ["frozen", "learned", "none"])
 @pytest.mark.parametrize("reweighted", [False, True])
 def test_total_loss_equals_numpy(small_data, make_model, tasks, gating, reweighted):
-    model = make_model(tasks=tasks, gating=gating, ssl_ratio=0.3)
+    model = make_model(backbone=small_backbone(), tasks=tasks, gating=gating, ssl_ratio=0.3)
     counts = small_data.class_counts
     if reweighted:
         model.class_weights.assign(gssl.class_balanced_weights(counts))
@@ -71,7 +72,7 @@ def test_total_loss_equals_numpy(small_data, make_model, tasks, gating, reweight
 @pytest.mark.parametrize(("gating", "moves"), [("frozen", False), ("learned", True)])
 def test_gate_is_moved_and_decayed_only_where_it_is_trained(small_data, make_model, tasks, gating, moves):
     optimizer = gssl.SGD(0.1, weight_decay=0.5)
-    model = make_model({"optimizer": optimizer}, tasks=tasks, gating=gating)
+    model = make_model({"optimizer": optimizer}, backbone=small_backbone(), tasks=tasks, gating=gating)
     before = model.gate.get_weights()
     model.fit(small_data.train(25, tasks), epochs=1, verbose=0)
     moved = any((old != new).any() for old, new in zip(before, model.gate.get_weights(), strict=True))
@@ -79,7 +80,7 @@ def test_gate_is_moved_and_decayed_only_where_it_is_trained(small_data, make_mod
 
 
 def test_history_names_and_evaluate_and_predict(small_data, make_model, tasks):
-    model = make_model(tasks=tasks)
+    model = make_model(backbone=small_backbone(), tasks=tasks)
     history = model.fit(small_data.train(16, tasks), validation_data=small_data.test(), epochs=2, verbose=0).history
     per_task = {pattern.format(t.name) for t in tasks for pattern in ("{}_loss", "{}_accuracy", "gate_{}", "ratio_{}")}
     assert set(history) == {"loss", "class_loss", "accuracy", "val_loss", "val_accuracy"} | per_task
@@ -97,16 +98,16 @@ def test_history_names_and_evaluate_and_predict(small_data, make_model, tasks):
 def test_augmenting_in_the_step_trains_the_same(small_data, make_model, tasks, monkeypatch, compile_args):
     """What a GPU does; here the step runs on the CPU."""
 
-    def weights(on_device):
+    def weights(on_device, compile_args):
         monkeypatch.setattr(gssl.GatedSSLModel, "_augments_on_device", lambda self: on_device)
         keras.utils.set_random_seed(0)
-        model = make_model({"optimizer": gssl.SGD(1e-3), **compile_args}, tasks=tasks)
+        model = make_model({"optimizer": gssl.SGD(1e-3), **compile_args}, backbone=small_backbone(), tasks=tasks)
         history = model.fit(small_data.train(16, tasks), epochs=1, verbose=0).history
         # Another set, with other draws: the step must not go on with those of the first.
         model.fit(small_data.train(16, tasks, seed=5), epochs=2, initial_epoch=1, verbose=0)
         return model.get_weights(), history
 
-    (one, history), (other, other_history) = weights(False), weights(True)
+    (one, history), (other, other_history) = weights(False, {}), weights(True, compile_args)
     for name in history:
         one_image = 0.021 if "accuracy" in name else 1e-4  # which rounding may tip over
         np.testing.assert_allclose(history[name], other_history[name], rtol=1e-3, atol=one_image)
@@ -122,7 +123,9 @@ def test_it_learns(small_data, make_model, tasks):
 
 
 def test_ssl_ratio_zero_gives_pretext_heads_no_gradient(small_data, make_model, tasks):
-    model = make_model({"optimizer": gssl.SGD(0.1, weight_decay=0.0)}, tasks=tasks, ssl_ratio=0.0)
+    model = make_model(
+        {"optimizer": gssl.SGD(0.1, weight_decay=0.0)}, backbone=small_backbone(), tasks=tasks, ssl_ratio=0.0
+    )
     before = [head.get_weights()[0] for head in model.pretext_heads]
     model.fit(small_data.train(25, tasks), epochs=1, verbose=0)
     for old, head in zip(before, model.pretext_heads, strict=True):
@@ -132,7 +135,7 @@ def test_ssl_ratio_zero_gives_pretext_heads_no_gradient(small_data, make_model, 
 @pytest.mark.parametrize("gating", ["frozen", "learned", "none"])
 def test_saved_model_loads_with_compiled_state(tmp_path, small_data, make_model, gating):
     tasks = [gssl.LoRotE(), gssl.Flip(axis="columns"), CutOut()]
-    model = make_model(tasks=tasks, gating=gating)
+    model = make_model(backbone=small_backbone(), tasks=tasks, gating=gating)
     model.fit(small_data.train(16, tasks), epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -148,7 +151,7 @@ def test_saved_model_loads_with_compiled_state(tmp_path, small_data, make_model,
 
 
 def test_weights_round_trip(tmp_path, small_data, make_model, tasks):
-    model, other = make_model(tasks=tasks), make_model(tasks=tasks)
+    model, other = (make_model(backbone=small_backbone(), tasks=tasks) for _ in range(2))
     model.fit(small_data.train(16, tasks), epochs=1, verbose=0)
     model.save_weights(tmp_path / "w.weights.h5")
     other.optimizer.build(other.trainable_variables)  # as with any Keras model, or its state would be left out
@@ -190,8 +193,9 @@ def test_mixed_precision_takes_the_same_step(small_data, tasks, policy, precisio
 
 @pytest.mark.parametrize("options", [{"jit_compile": True}, {"steps_per_execution": 2}, {"run_eagerly": True}])
 def test_ways_of_execution_agree(small_data, make_model, tasks, options):
-    plain = make_model({"jit_compile": False}, tasks=tasks)
-    other = make_model({"jit_compile": False, **options}, tasks=tasks)
+    plain, other = (
+        make_model({"jit_compile": False, **each}, backbone=small_backbone(), tasks=tasks) for each in ({}, options)
+    )
     other.set_weights(plain.get_weights())
     histories = [m.fit(small_data.train(25, tasks), epochs=2, verbose=0).history for m in (plain, other)]
     for name, values in histories[0].items():

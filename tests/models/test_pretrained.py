@@ -88,6 +88,15 @@ def test_layers_that_keras_numbers_anew_are_taken_in_their_order(tmp_path):
         np.testing.assert_array_equal(mine, given)
 
 
+def test_a_model_that_averages_its_weights_gives_the_averages(tmp_path):
+    model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8), 3, average=0.9)
+    model.average.backbone.set_weights([weight + 1 for weight in model.backbone.get_weights()])
+    model.save(tmp_path / "averaged.keras")
+    got = gssl.backbones.make_backbone("resnet8", (32, 32, 3), tmp_path / "averaged.keras")
+    for mine, mean in zip(got.get_weights(), model.average.backbone.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, mean)
+
+
 def test_a_file_that_is_no_model_is_named(tmp_path):
     (tmp_path / "bad.keras").write_bytes(b"PK nothing")
     with pytest.raises(ValueError, match="bad.keras is not a model that Keras can load"):

@@ -162,7 +162,7 @@ def test_an_automatic_ratio_holds(small_data, make_model, tasks):
         ({"task_heads": "cosines"}, "task_heads must be one of"),
         ({"task_map": "stage9"}, "task_map must be 'last' or a layer"),
         ({"task_map": "left"}, "cannot be cut"),
-        ({"ssl_ratio": "some"}, "ssl_ratio must be 'auto' or a number"),
+        ({"ssl_ratio": "some"}, "ssl_ratio, where it is not 'auto', must be a finite number"),
         ({"steering": "up"}, "steering must be one of"),
         ({"steering": "levels", "draw": gssl.TaskDraw("one")}, "needs TaskDraw"),
     ],

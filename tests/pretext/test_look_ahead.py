@@ -194,11 +194,11 @@ def test_gates_that_know_nothing(make_model, tasks):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: gssl.LookAheadGate(every=0), "every at least 1"),
+        (lambda: gssl.LookAheadGate(every=0), "every must be at least 1"),
         (lambda: gssl.LookAheadSteering(temperature=0), "temperature must be above 0"),
         (lambda: gssl.LevelSteering(share=2), "share must be"),
         (lambda: gssl.ConstantGate(3, weights=[1, 2]), "one for each of 3 tasks"),
-        (lambda: gssl.LevelUpdate(None, threshold=1), "threshold at least 0"),
+        (lambda: gssl.LevelUpdate(None, threshold=1), "threshold must be at least 0"),
     ],
 )
 def test_mistakes_are_named(make, message):

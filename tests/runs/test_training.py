@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_gssl as gssl
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.checkpoints import EpochWriter
@@ -19,6 +20,7 @@ from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import METHODS, TrainingSettings
 from keras_gssl.runs.training import train
+from tests.pictures import make_folder
 
 SMALL = TrainingSettings(backbone="resnet8", epochs=3, batch_size=16, learning_rate=0.05)
 
@@ -65,7 +67,9 @@ def test_same_seed_same_run(tmp_path, small_data, loss):
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     """SIGKILL in the second epoch, through the command line."""
-    command = [sys.executable, "-m", "keras_gssl.recipes.quickstart", "--quick", "--seed", "5", "--run-dir"]
+    photos = make_folder(tmp_path / "photos")
+    command = [sys.executable, "-m", "keras_gssl.recipes.image_folder", str(photos), "--quick", "--image-size", "32"]
+    command += ["--batch-size", "4", "--seed", "5", "--run-dir"]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     killed = subprocess.Popen([*command, str(tmp_path / "killed")], **options)
     whole = subprocess.Popen([*command, str(tmp_path / "whole")], **options)
@@ -208,3 +212,19 @@ def test_callbacks_of_the_user_take_part(tmp_path, small_data):
         np.testing.assert_allclose(stored["logits"], kept, rtol=1e-3, atol=1e-3)
     again = train(settings, small_data, folder, resume=True)
     assert again.last_epoch.epoch == result.last_epoch.epoch, "a run that has ended is not gone on with"
+
+
+def test_a_run_that_diverges_keeps_its_last_good_state_and_says_where(tmp_path, small_data):
+    """The rate rises from 0.05 to beyond what any network bears."""
+
+    class Rise(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = 0.05 if epoch < 2 else 1e30
+
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(gssl.DivergedError, match=r"The loss is (nan|inf) in epoch 3, step \d+") as caught:
+        train(SMALL, small_data, folder, callbacks=[Rise()])
+    assert caught.value.exit_code == 1 and "\n" not in str(caught.value)
+    assert [path.name for path in folder.path.glob("checkpoint-*")] == ["checkpoint-0002.keras"]
+    assert len(folder.read_history()) == 2 and not folder.metrics.exists() and not folder.report.exists()
+    assert np.isfinite(keras.models.load_model(folder.path / "checkpoint-0002.keras").get_weights()[0]).all()

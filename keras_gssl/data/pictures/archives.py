@@ -65,7 +65,10 @@ def _read_npz(path: Path) -> Archive:
     except OSError as error:
         raise DataNotFoundError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError, TypeError, AttributeError) as error:
-        raise DataNotFoundError(f"{path} is not an .npz file of plain arrays: {str(error).splitlines()[0]}.") from error
+        raise DataNotFoundError(
+            f"{path} is not an .npz file of plain arrays, or it is damaged (a file of another kind, or one that holds "
+            f"Python objects, which are not loaded)."
+        ) from error
     images, labels = {}, {}
     for part, names in KEYS.items():
         pair = next((each for each in names if set(each) <= set(arrays)), None)
