@@ -22,6 +22,12 @@ class DivergedError(UserError, FloatingPointError):
     exit_code = 1
 
 
+class StorageError(UserError):
+    """What a run wants to keep cannot be written; the message says where, and how to go on."""
+
+    exit_code = 1
+
+
 class DataNotFoundError(UserError, FileNotFoundError):
     """A data set is neither on this machine nor can it be downloaded; the message says how to mend it."""
 

@@ -27,14 +27,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     partial = path.with_name(f"partial-{path.name}")  # the suffix stays: some writers go by it
-    _remove(partial)
+    remove(partial)
     try:
         yield partial
         if path.is_dir() and partial.is_dir():  # one folder cannot be renamed over another
             shutil.rmtree(path)
         os.replace(partial, path)
     finally:
-        _remove(partial)
+        remove(partial)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,7 +57,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with what is in it; nothing where there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

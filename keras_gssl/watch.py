@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.errors import UserError, as_command
-from keras_gssl.files import read_json
 from keras_gssl.report.charts import curves, svg
 from keras_gssl.report.page import page, section
 from keras_gssl.report.run_data import history_of, series_in
@@ -91,7 +90,7 @@ def serve(folder: RunFolder, port: int = 0) -> ThreadingHTTPServer:
 
 def where_it_is(folder: RunFolder) -> str:
     """Epoch, accuracy and time left, as a line."""
-    settings, history = read_json(folder.settings), history_of(folder)
+    settings, history = folder.read_json(folder.settings), history_of(folder)
     done, epochs = len(history.get("epoch", ())), settings["epochs"]
     if settings.get("quick"):
         epochs = min(epochs, QUICK_EPOCHS)
@@ -112,7 +111,7 @@ def where_it_is(folder: RunFolder) -> str:
 def watch_page(folder: RunFolder) -> str:
     """The page as it is now."""
     history = history_of(folder)
-    chosen_on = "validation" if read_json(folder.data).get("validation_images") else "test"
+    chosen_on = "validation" if folder.read_json(folder.data).get("validation_images") else "test"
     sections = []
     for title, label, factor, columns in (
         ("Accuracy", "accuracy, %", 100, {"training": "accuracy", chosen_on: "val_accuracy"}),

@@ -13,7 +13,7 @@ from keras_gssl.data.pictures.decode import DepthRange, depth_range_in
 from keras_gssl.data.pictures.found import VALIDATION
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.errors import UserError
-from keras_gssl.files import read_json
+from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 
 
@@ -60,32 +60,32 @@ def read_held_out(folders: Sequence[str | Path]) -> HeldOut:
     counts: dict[str, int] = {}
     labels: dict[str, int] = {}
     everything: set[str] = set()
-    about = read_json(runs[0].data)
+    about = read_description(runs[0])
     class_names, source = tuple(about["class_names"]), about["source"]
     for run in runs:
-        known = read_json(run.data)
+        known = read_description(run)
         if tuple(known["class_names"]) != class_names or known["source"]["root"] != source["root"]:
             raise UserError(f"{run.path} is on other pictures or classes than {runs[0].path}: audit them one by one.")
-        listing = list_pictures(run.pictures, root=source["root"])
+        listing = list_pictures(run.manifest.check(run.pictures), root=source["root"])
         everything |= set(listing.names.tolist())
         numbers = {name: index for index, name in enumerate(class_names)}
-        with np.load(run.predictions) as stored:
-            groups = [(listing.test_order(), stored["logits"])]
-            if "validation_logits" in stored.files:
-                groups.append((listing.members(VALIDATION), stored["validation_logits"]))
-            for positions, logits in groups:
-                if len(positions) != len(logits):
-                    raise UserError(f"{run.path} is a trial, which has fewer pictures than it lists: audit whole runs.")
-                for position, values in zip(positions, softmax(logits.astype("float64"), axis=1), strict=True):
-                    name = str(listing.names[position])
-                    sums[name] = sums.get(name, 0) + values
-                    counts[name] = counts.get(name, 0) + 1
-                    label = numbers[listing.class_names[listing.labels[position]]]
-                    if labels.setdefault(name, label) != label:
-                        raise UserError(
-                            f"{name} has another label in {run.path} than in the runs before, as after corrections: "
-                            f"audit the runs of one state of the labels."
-                        )
+        stored = run.read_arrays(run.predictions, "logits")
+        groups = [(listing.test_order(), stored["logits"])]
+        if "validation_logits" in stored:
+            groups.append((listing.members(VALIDATION), stored["validation_logits"]))
+        for positions, logits in groups:
+            if len(positions) != len(logits):
+                raise UserError(f"{run.path} is a trial, which has fewer pictures than it lists: audit whole runs.")
+            for position, values in zip(positions, softmax(logits.astype("float64"), axis=1), strict=True):
+                name = str(listing.names[position])
+                sums[name] = sums.get(name, 0) + values
+                counts[name] = counts.get(name, 0) + 1
+                label = numbers[listing.class_names[listing.labels[position]]]
+                if labels.setdefault(name, label) != label:
+                    raise UserError(
+                        f"{name} has another label in {run.path} than in the runs before, as after corrections: "
+                        f"audit the runs of one state of the labels."
+                    )
     names = sorted(sums)
     return HeldOut(
         np.array(names, str),

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_gssl.errors import UserError
 from keras_gssl.export.deployable import Deployable
-from keras_gssl.files import read_json
 from keras_gssl.probabilities import Adjustment, precision_thresholds, prior_offsets
+from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 
 PRIORS = ("uniform", "training")
@@ -51,12 +51,12 @@ def calibrate(
                 f"run that was finished with this version, or its classifier.keras."
             )
         return model
-    known = read_json(folder.calibration)
+    known = folder.read_json(folder.calibration)
     if calibrated and "temperature" not in known:
         raise UserError(
             f"The run in {folder.path} has no validation pictures to calibrate on: train with some (validation)."
         )
-    mix = _mix(prior, read_json(folder.data))
+    mix = _mix(prior, read_description(folder))
     offsets = None if mix is None else prior_offsets(known["trained_mix"], mix)
     adjustment = Adjustment(known["temperature"] if calibrated else 1.0, offsets)
     thresholds = _thresholds(folder, adjustment, mix) if "temperature" in known else {}
@@ -75,6 +75,6 @@ def _mix(prior: str | Sequence[float] | None, about: dict[str, Any]) -> Sequence
 
 
 def _thresholds(folder: RunFolder, adjustment: Adjustment, mix: Sequence[float] | None) -> dict[str, float | None]:
-    with np.load(folder.predictions) as stored:
-        labels, logits = stored["validation_labels"], stored["validation_logits"]
+    stored = folder.read_arrays(folder.predictions, "validation_labels", "validation_logits")
+    labels, logits = stored["validation_labels"], stored["validation_logits"]
     return precision_thresholds(labels, adjustment.of(logits), None if mix is None else np.divide(mix, np.sum(mix)))

@@ -16,9 +16,9 @@ from keras_gssl.data.normalisation import normalise
 from keras_gssl.data.pictures.decode import depth_range_in
 from keras_gssl.errors import UserError
 from keras_gssl.export.interface import INPUT_NAME, INPUT_TYPES
-from keras_gssl.files import read_json
 from keras_gssl.models.supervised import SupervisedModel
 from keras_gssl.probabilities import Adjustment
+from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 
 
@@ -161,19 +161,20 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
     if not file.exists():
         what = "a run folder without classifier.keras: has the run finished?" if path.is_dir() else "not there"
         raise UserError(f"Cannot use {path}: it is {what}" + ("" if path.is_dir() else "."))
+    folder.manifest.check(file)
     try:
         model = keras.models.load_model(file)
-    except (ValueError, OSError, TypeError) as error:
-        raise UserError(f"Cannot use {file}: Keras cannot load it ({str(error).splitlines()[0]}).") from error
+    except Exception as error:  # damaged archives raise errors of a dozen kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise UserError(f"Cannot use {file}: Keras cannot load it ({reason}).") from error
     if not folder.data.exists():
         return as_deployable(model)
     classifier = model.classifier(normalised=True) if isinstance(model, SupervisedModel) else model
-    data = read_json(folder.data)
+    data = read_description(folder)
     reading = data.get("source") or {}
     samples = np.zeros((0,), "uint8")
     if folder.samples.exists():
-        with np.load(folder.samples) as stored:
-            samples = stored["images"]
+        samples = folder.read_arrays(folder.samples, "images")["images"]
     return Deployable(
         classifier,
         tuple(data["mean"]),

@@ -76,8 +76,11 @@ def _pixels_of(model: Any, file: str | Path) -> PixelNormalization | None:
     about = Path(file).with_name("data.json")
     if not about.exists():
         return None
-    known = read_json(about)
-    return PixelNormalization(known["mean"], known["std"])
+    try:
+        known = read_json(about)
+        return PixelNormalization(known["mean"], known["std"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{about} does not say how {file} wants its pixels: it is damaged ({error})") from error
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_gssl.errors import UserError, as_command
-from keras_gssl.files import read_json
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import METHODS, Settings, TrainingSettings, apply_method, check_method
@@ -161,11 +160,14 @@ def _settings_to_resume(
     """The settings of the run to resume; a setting or a method given again must not differ from it."""
     folder = choose_folder(name, values.get("run_dir"), resume=True)
     known = {field.name for field in dataclasses.fields(settings_class)}
-    saved = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in read_json(folder.settings).items()
-        if key in known
-    }
+    written = folder.read_json(folder.settings)
+    unknown = next((key for key in written if key not in known), None)
+    if unknown is not None:
+        raise UserError(
+            f"{folder.settings} has the setting {str(unknown)[:40]!r}, which {name} does not know: resume the run with "
+            f"the recipe that began it."
+        )
+    saved = {key: tuple(value) if isinstance(value, list) else value for key, value in written.items()}
     for key, value in apply_method(settings_class, saved, values, method).items():
         if key in saved and saved[key] != value:
             raise UserError(

@@ -29,9 +29,9 @@ from keras_gssl.data.pictures.folder import DUPLICATES, Reading, load_listing
 from keras_gssl.data.pictures.found import Columns
 from keras_gssl.data.pictures.listing import Listing, check_shares, list_pictures
 from keras_gssl.errors import UserError
-from keras_gssl.files import read_json
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.experiment import run_experiment
+from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings, setting
@@ -131,11 +131,18 @@ def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
 
 
 def _again(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
-    about = read_json(folder.data)
-    known = about["source"]
+    about = read_description(folder)
+    known = about["source"] or {}
+    if known.get("function") not in ("image_arrays", "image_folder"):
+        raise UserError(
+            f"The run in {folder.path} was begun on {about['name']}, not on pictures of yours: resume it with the "
+            f"recipe that began it."
+        )
     if known["function"] == "image_arrays":
         return _arrays(settings, settings.source or known["source"])
-    listing = list_pictures(folder.pictures, root=settings.root or settings.source or known["root"])
+    listing = list_pictures(
+        folder.manifest.check(folder.pictures), root=settings.root or settings.source or known["root"]
+    )
     reading = dataclasses.replace(settings.reading(), depth_range=depth_range_in(known))
     return load_listing(listing, reading, about["name"], about)
 

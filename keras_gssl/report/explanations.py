@@ -15,10 +15,10 @@ from keras_gssl.data.pictures.decode import PictureError, read_picture
 from keras_gssl.errors import UserError
 from keras_gssl.export.deployable import Deployable
 from keras_gssl.extras import extra
-from keras_gssl.files import read_json
 from keras_gssl.metrics import FEW_BELOW
 from keras_gssl.randomness import seeded
 from keras_gssl.report.fonts import drawable, fonts_for
+from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 
 METHODS = ("Grad-CAM", "Grad-CAM++", "Score-CAM", "saliency")
@@ -133,9 +133,9 @@ def draw_embeddings(folder: RunFolder, path: Path) -> Path:
 
     if not folder.predictions.exists():
         raise UserError(f"{folder.path} has no predictions.npz: has the run finished?")
-    with np.load(folder.predictions) as stored:
-        labels, features = stored["labels"], stored["features"].astype("float32")
-    about = read_json(folder.data)
+    stored = folder.read_arrays(folder.predictions, "labels", "features")
+    labels, features = stored["labels"], stored["features"].astype("float32")
+    about = read_description(folder)
     names, counts = [drawable(name) for name in about["class_names"]], about["class_counts"]
     if len(labels) > MAX_EMBEDDED:
         kept = np.random.default_rng(0).permutation(len(labels))[:MAX_EMBEDDED]
@@ -175,8 +175,8 @@ def _draw_places(
 def find_image(model: Deployable, folder: RunFolder, name: str) -> tuple[np.ndarray, str | None, str]:
     """The pixels of a picture file or of `sample:N`, its true class if that is known, and a name for what is drawn."""
     if name.startswith("sample:"):
-        with np.load(folder.samples) as stored:
-            images, labels = stored["images"], stored["labels"]
+        stored = folder.read_arrays(folder.samples, "images", "labels")
+        images, labels = stored["images"], stored["labels"]
         number = name.removeprefix("sample:")
         if not number.isdigit() or int(number) >= len(images):
             raise UserError(f"{name}: the run keeps the test images sample:0 to sample:{len(images) - 1}.")

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from keras_gssl.errors import UserError
-from keras_gssl.files import read_json
+from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.result import RunResult, read_result
 
@@ -66,9 +66,8 @@ def read_run(path: str | Path) -> RunData:
     for file in (folder.metrics, folder.data, folder.history, folder.predictions, folder.samples):
         if not file.exists():
             raise UserError(f"{path} is not the folder of a finished run: it has no {file.name}. Resume the run first.")
-    with np.load(folder.predictions) as stored:
-        predictions = dict(stored)
-    calibration = read_json(folder.calibration) if folder.calibration.exists() else {}  # not in runs of version 0.1
-    return RunData(
-        folder, read_result(folder.metrics), read_json(folder.data), history_of(folder), predictions, calibration
-    )
+    predictions = folder.read_arrays(folder.predictions, "labels", "logits", "features", "mistakes", "mistake_images")
+    # Not in runs of version 0.1.
+    calibration = folder.read_json(folder.calibration) if folder.calibration.exists() else {}
+    result = read_result(folder.manifest.check(folder.metrics))
+    return RunData(folder, result, read_description(folder), history_of(folder), predictions, calibration)

@@ -173,8 +173,8 @@ def _grad_cam(run: RunData) -> str:
 
 
 def _samples(run: RunData) -> tuple[np.ndarray, np.ndarray]:
-    with np.load(run.folder.samples) as stored:
-        return stored["images"], stored["labels"]
+    stored = run.folder.read_arrays(run.folder.samples, "images", "labels")
+    return stored["images"], stored["labels"]
 
 
 def _settings(run: RunData) -> str:

@@ -28,6 +28,7 @@ from keras_gssl.pretext.controls import ConstantGate
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.steering import STEERING
 from keras_gssl.randomness import seeded
+from keras_gssl.runs.checkpoints import load_model
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.schedules import InTurn, ToZero
@@ -167,7 +168,7 @@ def _distillation(settings: TrainingSettings, data: ImageData) -> Distillation |
     for file in files:
         if not file.exists():
             raise UserError(f"distil names finished runs; there is no {file}.")
-    teachers = [keras.models.load_model(file) for file in files]
+    teachers = [load_model(RunFolder.around(file), file) for file in files]
     for file, teacher in zip(files, teachers, strict=True):
         if teacher.input_shape[1:] != data.image_shape or teacher.output_shape[-1] != data.num_classes:
             raise UserError(

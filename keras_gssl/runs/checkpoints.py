@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import os
+import contextlib
+import errno
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_gssl.backend import keras
-from keras_gssl.files import replacing
+from keras_gssl.backend import keras, tf
+from keras_gssl.errors import StorageError, UserError
+from keras_gssl.files import remove
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.history import History
+from keras_gssl.runs.manifest import DamagedFileError
+
+KEPT = 2  # checkpoints: should the last one turn out to be damaged, the one before it is there
 
 
 class EpochWriter(keras.callbacks.Callback):
@@ -24,23 +29,27 @@ class EpochWriter(keras.callbacks.Callback):
     def __init__(self, folder: RunFolder, finished_epochs: int):
         super().__init__()
         self.folder = folder
-        self.rows: list[dict[str, Any]] = list(folder.read_history(finished_epochs))
-        self.best = max((figure for row in self.rows if (figure := deciding(row)) is not None), default=-1.0)
+        rows = folder.read_history(finished_epochs)
+        if len(rows) < finished_epochs:
+            raise DamagedFileError(
+                f"{folder.history} has {len(rows)} epochs, the training state is after {finished_epochs}: bring the "
+                f"file back from a copy, or train anew in another folder."
+            )
+        self.history = History(folder.history, folder.manifest, rows)
+        self.best = max((figure for row in rows if (figure := deciding(row)) is not None), default=-1.0)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         row = {"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}}
-        self.rows.append(row)
-        columns = list(dict.fromkeys(name for each in self.rows for name in each))
-        with replacing(self.folder.history) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        figure = deciding(row)
-        if figure is not None and figure > self.best:
-            self.best = figure
-            save_model(self.model, self.folder.best)
-        save_model(self.model, self.folder.path / f"checkpoint-{epoch + 1:04d}.keras")
-        (self.folder.path / f"checkpoint-{epoch:04d}.keras").unlink(missing_ok=True)
+        with saying_what_is_kept(self.folder):
+            self.history.append(row)
+            figure = deciding(row)
+            if figure is not None and figure > self.best:
+                self.best = figure
+                save_model(self.model, self.folder, self.folder.best)
+            written = self.folder.path / f"checkpoint-{epoch + 1:04d}.keras"
+            save_model(self.model, self.folder, written)
+            self.folder.manifest.check(written)  # as it is on the disk, before an older one goes
+            remove_old_checkpoints(self.folder, KEPT)
 
 
 def deciding(row: Mapping[str, Any]) -> float | None:
@@ -50,10 +59,47 @@ def deciding(row: Mapping[str, Any]) -> float | None:
     return next((float(value) for value in values if value not in (None, "")), None)
 
 
-def save_model(model: keras.Model, path: Path) -> None:
+def save_model(model: keras.Model, folder: RunFolder, path: Path) -> None:
     """Save so that `path` is either the old file or the whole new one."""
-    with replacing(path) as partial:
+    with folder.manifest.replacing(path) as partial:
         model.save(partial)
+
+
+def load_model(folder: RunFolder, path: Path) -> keras.Model:
+    """A model of a run as it was saved, in Keras' safe mode: nothing in the file is executed."""
+    folder.manifest.check(path)
+    try:
+        return keras.models.load_model(path)
+    except Exception as error:  # damaged archives raise errors of a dozen kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise DamagedFileError(
+            f"{path} is not a model that Keras can load ({reason}). Bring it back from a copy, or train anew in "
+            f"another folder."
+        ) from error
+
+
+@contextlib.contextmanager
+def saying_what_is_kept(folder: RunFolder) -> Iterator[None]:
+    """Around writing: a disk that is full, or a folder that is gone, is one line that says what is still there."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # HDF5, zip files and TensorFlow each have errors of their own for a full disk
+        if not _is_of_the_disk(error, folder):
+            raise
+        raise StorageError(
+            f"Cannot write into {folder.path} ({_reason(error)}). What is finished is kept: make room or mend the "
+            f"folder, then resume the run."
+        ) from error
+
+
+def remove_old_checkpoints(folder: RunFolder, kept: int) -> None:
+    """Remove all checkpoints but the newest, and what a killed process left half written."""
+    for _, path in folder.checkpoints()[kept:]:
+        path.unlink(missing_ok=True)
+    for path in folder.path.glob("partial-*"):
+        remove(path)
 
 
 def finish(folder: RunFolder) -> None:
@@ -61,7 +107,33 @@ def finish(folder: RunFolder) -> None:
     _, checkpoint = folder.checkpoint()
     if checkpoint is None:
         return
-    if not folder.best.exists():
-        shutil.copy(checkpoint, folder.best)
-    if checkpoint != folder.last:
-        os.replace(checkpoint, folder.last)
+    with saying_what_is_kept(folder):
+        if not folder.best.exists():
+            with folder.manifest.replacing(folder.best) as partial:
+                shutil.copy(checkpoint, partial)
+        if checkpoint != folder.last:
+            folder.manifest.rename(checkpoint, folder.last)
+        remove_old_checkpoints(folder, 0)
+
+
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+SIGNS = ("no space left", "errno = 28", "disk quota", "read-only file system", "can't write data", "unable to flush")
+
+
+def _is_of_the_disk(error: BaseException | None, folder: RunFolder) -> bool:
+    """Whether an error, or what it came from, is one of the file system's about the run's folder."""
+    while error is not None:
+        text = str(error)
+        if getattr(error, "errno", None) in OF_DISKS or any(sign in text.lower() for sign in SIGNS):
+            return True
+        if isinstance(error, (OSError, tf.errors.OpError)) and str(folder.path) in text:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error)
+    if any(sign in text.lower() for sign in ("space left", "errno = 28")):
+        return "no space left"
+    return (getattr(error, "strerror", None) or (text.strip().splitlines() or [type(error).__name__])[0])[:200]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -10,14 +13,17 @@ import numpy as np
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.imagenet import tiny_imagenet
 from keras_gssl.data.pictures.arrays import image_arrays
+from keras_gssl.data.pictures.files import ImageFiles
 from keras_gssl.data.pictures.folder import Reading, load_listing
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.data.sources import cifar10_lt, cifar100_lt, digits_lt
 from keras_gssl.errors import UserError
-from keras_gssl.files import read_json, replacing, write_csv, write_json
+from keras_gssl.files import replacing, write_csv, write_json
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.manifest import DamagedFileError
 
 SAMPLE_COUNT = 16
+HASHED = 64  # pictures of a part
 #: The functions that `ImageData.source` may name, and with them `image_folder`, whose pictures are listed with the run.
 SOURCES = {each.__name__: each for each in (cifar10_lt, cifar100_lt, digits_lt, image_arrays, tiny_imagenet)}
 
@@ -25,12 +31,17 @@ SOURCES = {each.__name__: each for each in (cifar10_lt, cifar100_lt, digits_lt, 
 def write_description(folder: RunFolder, data: ImageData) -> None:
     """Write what is known of the data before the first epoch."""
     write_json(folder.data, describe(data))
+    written = [folder.data]
     if data.listing is not None:
         data.listing.write(folder.pictures)
+        written.append(folder.pictures)
         if data.listing.doubles:
             write_csv(folder.doubles, ("path", "nearly the same as"), data.listing.doubles.items())
+            written.append(folder.doubles)
     with replacing(folder.samples) as partial:
         np.savez(partial, images=data.test_images[:SAMPLE_COUNT], labels=data.test_labels[:SAMPLE_COUNT])
+    for path in (*written, folder.samples):
+        folder.manifest.note(path)
 
 
 def describe(data: ImageData) -> dict[str, Any]:
@@ -43,6 +54,7 @@ def describe(data: ImageData) -> dict[str, Any]:
         "mean": list(data.mean),
         "std": list(data.std),
         "subset_sha256": data.subset_hash,
+        "content_sha256": content_hash(data),
         "test_images": len(data.test_labels),
         "validation_images": 0 if data.validation_labels is None else len(data.validation_labels),
         "doubles": 0 if data.listing is None else len(data.listing.doubles),
@@ -50,9 +62,76 @@ def describe(data: ImageData) -> dict[str, Any]:
     }
 
 
+def content_hash(data: ImageData) -> str:
+    """SHA-256 of some of the pictures' pixels, or files, spread over the data set: the same pictures give the same."""
+    digest = hashlib.sha256()
+    for images in (data.train_images, data.test_images):
+        chosen = images[np.unique(np.linspace(0, len(images) - 1, min(len(images), HASHED)).astype(int))]
+        if isinstance(chosen, ImageFiles):
+            for path in chosen.paths:
+                digest.update(Path(path).read_bytes())
+        else:
+            digest.update(np.ascontiguousarray(chosen).tobytes())
+    return digest.hexdigest()
+
+
+def read_description(folder: RunFolder) -> dict[str, Any]:
+    """What `data.json` says, or `DamagedFileError` where it is not what a run writes."""
+    about = folder.read_json(folder.data)
+    names, counts = about.get("class_names"), about.get("class_counts")
+    fits = {
+        "class_names": _are(names, str) and len(names or ()) >= 2,
+        "class_counts": _are(counts, int) and len(counts or ()) == len(names or ()),
+        "image_shape": _are(about.get("image_shape"), int) and len(about["image_shape"]) == 3,
+        "mean": _are(about.get("mean"), (int, float)),
+        "std": _are(about.get("std"), (int, float)),
+        "name": isinstance(about.get("name"), str),
+        "source": isinstance(about.get("source"), (dict, NoneType)),
+    }
+    wrong = next((key for key, is_right in fits.items() if not is_right), None)
+    if wrong is not None:
+        raise DamagedFileError(
+            f"{folder.data} is damaged or was altered: {wrong} is missing or is not what a run writes. Bring the file "
+            f"back from a copy, or train anew in another folder."
+        )
+    return about
+
+
+def _are(values: Any, kind: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(isinstance(value, kind) for value in values)
+
+
+#: What must be the same in a run that goes on, and what it is called.
+MUST_AGREE = {
+    "name": "data set",
+    "class_names": "classes",
+    "class_counts": "training pictures of the classes",
+    "image_shape": "shape of the pictures",
+    "subset_sha256": "training pictures",
+    "content_sha256": "pictures",
+}
+
+
+def check_same_data(folder: RunFolder, data: ImageData) -> None:
+    """Raise `UserError` where a run is to go on with other data than it began with."""
+    about, now = read_description(folder), describe(data)
+    for key, title in MUST_AGREE.items():
+        if key in about and about[key] != now[key]:
+            shown = "" if key.endswith("sha256") else f": {_short(about[key])} then, {_short(now[key])} now"
+            raise UserError(
+                f"The run in {folder.path} was begun on {about['name']} with other data ({title}{shown}): give it the "
+                f"same recipe and the same pictures, or start a new run in another folder (run_dir)."
+            )
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def scaled_as(folder: RunFolder, data: ImageData) -> ImageData:
     """The data with the mean and standard deviation with which the run was begun."""
-    about = read_json(folder.data)
+    about = read_description(folder)
     return dataclasses.replace(data, mean=tuple(about["mean"]), std=tuple(about["std"]))
 
 
@@ -66,14 +145,14 @@ def reload_data(folder: RunFolder, data_dir: str | None = None) -> ImageData:
     Raises:
         UserError: The run was made with arrays, which are not kept.
     """
-    about = read_json(folder.data)
+    about = read_description(folder)
     source = dict(about.get("source") or {})
     if not source:
         raise UserError(f"The data of the run in {folder.path} cannot be loaded again: it was given as arrays.")
     function, head = source.pop("function"), source.pop("head", None)
     if function == "image_folder":
         root, name = source.pop("root"), source.pop("name")
-        listing = list_pictures(folder.pictures, root=data_dir or root)
+        listing = list_pictures(folder.manifest.check(folder.pictures), root=data_dir or root)
         loaded = load_listing(listing, Reading(cache="disk", **source), name, about)
     else:
         if data_dir is not None:

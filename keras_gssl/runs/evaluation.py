@@ -13,12 +13,12 @@ from scipy.special import softmax
 from keras_gssl.backend import keras, tf
 from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.image_data import ImageData
-from keras_gssl.files import replacing, write_json
+from keras_gssl.files import write_json
 from keras_gssl.metrics import evaluate_logits, expected_calibration_error
 from keras_gssl.models.supervised import SupervisedModel
 from keras_gssl.probabilities import fit_temperature
 from keras_gssl.runs.building import trained_mix
-from keras_gssl.runs.checkpoints import deciding, save_model
+from keras_gssl.runs.checkpoints import deciding, load_model, save_model
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.precision import resolve_precision
 from keras_gssl.runs.result import RunResult, Scores, write_result
@@ -32,14 +32,14 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
     """Metrics of the last and of the best epoch; writes the classifier, its predictions and `metrics.json`."""
     rows = folder.read_history(settings.epochs)
     classifier = model.classifier(normalised=True)
-    save_model(classifier, folder.classifier)
+    save_model(classifier, folder, folder.classifier)
     logits, features = predict(classifier, data)
     validation = predict_validation(classifier, data)
     keep_predictions(folder, data, logits, features, validation)
     write_calibration(folder, settings, data, logits, validation)
     evaluated = [row for row in rows if deciding(row) is not None]
     best = max(evaluated, key=lambda row: deciding(row) or 0.0, default=rows[-1])
-    best_logits, _ = predict(keras.models.load_model(folder.best).classifier(normalised=True), data)
+    best_logits, _ = predict(load_model(folder, folder.best).classifier(normalised=True), data)
     drops, reweight_epoch = settings.milestones()
     pretraining = RunFolder(folder.path / "pretraining").read_history()
     result = RunResult(
@@ -71,7 +71,8 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
         precision=resolve_precision(settings.precision),
         hardware=hardware(),
     )
-    write_result(folder.metrics, result)
+    with folder.manifest.replacing(folder.metrics) as partial:
+        write_result(partial, result)
     return result
 
 
@@ -103,7 +104,7 @@ def keep_predictions(
     of_validation: dict[str, Any] = {}
     if validation is not None:
         of_validation = {"validation_labels": data.validation_labels, "validation_logits": validation.astype("float32")}
-    with replacing(folder.predictions) as partial:
+    with folder.manifest.replacing(folder.predictions) as partial:
         np.savez_compressed(
             partial,
             **of_validation,
@@ -131,7 +132,8 @@ def write_calibration(
             "validation_images": len(data.validation_labels),
             "test_calibration_error": dict(zip(("before", "after"), errors, strict=True)),
         }
-    write_json(folder.calibration, found)
+    with folder.manifest.replacing(folder.calibration) as partial:
+        write_json(partial, found)
 
 
 def hardware() -> str:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import os
+import re
+import zipfile
+import zlib
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from keras_gssl.errors import UserError
+from keras_gssl.runs.history import read_history
+from keras_gssl.runs.manifest import DamagedFileError, Manifest
 
 
 class RunFolder:
-    """Paths of one run.
+    """Paths of one run, and their content as it was written: a file that is not is named by a `DamagedFileError`.
 
     settings.json    every setting of the run
     data.json        class names, class counts, preprocessing: what a user of the classifier needs
     samples.npz      a few test images, to check exports on
     history.csv      one row per epoch, epochs counted from 0
-    checkpoint-N     the whole training state after N epochs, while the run goes on
+    checkpoint-N     the whole training state after N epochs, while the run goes on; the last two are kept
     last.keras       the model after the last epoch
     best.keras       the model of the best epoch, on the validation images, without any on the test set
     classifier.keras the last model without pretext heads, stock Keras layers only
@@ -29,6 +37,8 @@ class RunFolder:
     report.html      the run as one page
     model_card.md    what the classifier is, what it was trained on, how good it is
     tensorboard/     logs
+    manifest.json    sizes and checksums of these files, but for the page, the card and the logs
+    run.lock         held by the process that trains
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -48,6 +58,7 @@ class RunFolder:
         self.report = self.path / "report.html"
         self.model_card = self.path / "model_card.md"
         self.tensorboard = self.path / "tensorboard"
+        self.manifest = Manifest(self.path)
 
     @classmethod
     def around(cls, source: str | os.PathLike[str]) -> RunFolder:
@@ -56,24 +67,96 @@ class RunFolder:
         return cls(path if path.is_dir() else path.parent)
 
     def make(self) -> None:
+        """Make the folder; `UserError` where it cannot be, or holds files that a run would write over."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise UserError(
-                f"Cannot make the run folder {self.path}: {error.strerror}. Choose another folder."
+                f"Cannot make the run folder {str(self.path)[:200]!r}: {reason}. Choose another."
             ) from error
+        own = {path.name for path in vars(self).values() if isinstance(path, Path)}
+        found = sorted(path.name for path in self.path.iterdir() if path.name in own or is_checkpoint(path))
+        if found:
+            raise UserError(
+                f"{self.path} holds {', '.join(found[:3])}, of another run or of yours: choose another folder (run_dir), or "
+                f"move them away."
+            )
+
+    def checkpoints(self) -> list[tuple[int, Path]]:
+        """Finished epochs and the training state after them, the newest first."""
+        found = [path for path in self.path.glob("checkpoint-*.keras") if is_checkpoint(path)]
+        return sorted(((int(path.stem.split("-")[1]), path) for path in found), reverse=True)
 
     def checkpoint(self) -> tuple[int, Path | None]:
-        """Finished epochs and the training state after them."""
+        """Finished epochs and the training state after them: the newest that is whole.
+
+        Raises:
+            DamagedFileError: None of those that are there is.
+        """
         if self.last.exists():
-            return len(self.read_history()), self.last
-        found = {int(path.stem.split("-")[1]): path for path in self.path.glob("checkpoint-*.keras")}
-        epochs = max(found, default=0)
-        return epochs, found.get(epochs)
+            return len(self.read_history()), self.manifest.check(self.last)
+        found = self.checkpoints()
+        for epochs, path in found:
+            complaint = self.manifest.complaint(path) or _of_archive(path)
+            if complaint is None:
+                return epochs, path
+            print(f"{complaint.split(':')[0]}: the checkpoint before it is taken.", flush=True)
+        if found:
+            raise DamagedFileError(f"No checkpoint in {self.path} is whole: train anew in another folder.")
+        return 0, None
 
     def read_history(self, epochs: int | None = None) -> list[dict[str, str]]:
         """The rows of the first `epochs` epochs, or all."""
-        if not self.history.exists():
-            return []
-        with self.history.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if epochs is None or int(row["epoch"]) < epochs]
+        return read_history(self.manifest.check(self.history), epochs)
+
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """A file of the run that holds an object."""
+        try:
+            content = json.loads(self.manifest.check(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            if isinstance(error, UserError):
+                raise
+            raise _damaged(path, f"it is no JSON ({str(error).splitlines()[0]})") from error
+        if not isinstance(content, dict):
+            raise _damaged(path, f"expected an object, received {type(content).__name__}")
+        return content
+
+    def read_arrays(self, path: Path, *names: str) -> dict[str, np.ndarray]:
+        """The arrays of an `.npz` file of the run, those of these names among them."""
+        self.manifest.check(path)
+        try:
+            with np.load(path, allow_pickle=False) as stored:  # pickles could do anything
+                arrays = {name: stored[name] for name in stored.files}
+        except FileNotFoundError:
+            raise DamagedFileError(f"{path} is missing: resume the run, which writes it at its end.") from None
+        except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, *OF_ARCHIVES) as error:
+            raise _damaged(path, "it is no file of plain arrays") from error
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            raise _damaged(path, f"it has no {missing[0]}")
+        return arrays
+
+
+OF_ARCHIVES = (zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file has the name of a run's own checkpoint."""
+    return re.fullmatch(r"checkpoint-\d+\.keras", path.name) is not None
+
+
+def _of_archive(path: Path) -> str | None:
+    """What is wrong with a model's archive by its own checksums, which runs without a manifest have too."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except (OSError, ValueError, EOFError, *OF_ARCHIVES) as error:
+        return f"{path} is damaged: {error}"
+    return None if bad is None else f"{path} is damaged: {bad} is not what was written"
+
+
+def _damaged(path: Path, what: str) -> DamagedFileError:
+    return DamagedFileError(
+        f"{path} is damaged or was altered: {what}. Bring it back from a copy, or train anew in another folder."
+    )

@@ -25,10 +25,11 @@ from keras_gssl.runs.building import (
     stage_callbacks,
     training_batches,
 )
-from keras_gssl.runs.checkpoints import EpochWriter, finish, save_model
-from keras_gssl.runs.data_description import scaled_as, write_description
+from keras_gssl.runs.checkpoints import EpochWriter, finish, load_model, save_model, saying_what_is_kept
+from keras_gssl.runs.data_description import check_same_data, scaled_as, write_description
 from keras_gssl.runs.evaluation import evaluate
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.lock import locked
 from keras_gssl.runs.precision import precision_scope
 from keras_gssl.runs.progress import EpochReport
 from keras_gssl.runs.result import RunResult
@@ -60,13 +61,31 @@ def train(
     strategy = strategy_for(settings.devices)
     effective = settings.effective()
     check_shares(effective.batch_size, len(data.train_labels), effective.devices)  # before the folder is made
-    data = scaled_as(folder, data) if resume else scaled_for(effective, data)
-    finished, checkpoint = folder.checkpoint() if resume else (0, None)
     if not resume:
         folder.make()
+    with locked(folder.path), saying_what_is_kept(folder):
+        return _train(effective, settings, data, folder, resume, report_every, callbacks, strategy)
+
+
+def _train(
+    settings: TrainingSettings,
+    given: TrainingSettings,
+    data: ImageData,
+    folder: RunFolder,
+    resume: bool,
+    report_every: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+    strategy: Any,
+) -> RunResult:
+    """The same, in a folder that is this process's own; `settings` are those of a trial where `given` ask for one."""
+    if resume:
+        check_same_data(folder, data)
+    data = scaled_as(folder, data) if resume else scaled_for(settings, data)
+    finished, checkpoint = folder.checkpoint() if resume else (0, None)
+    if not resume:
         write_description(folder, data)
-        write_json(folder.settings, settings.to_json())  # last: its presence marks a run that can be resumed
-    settings = effective
+        with folder.manifest.replacing(folder.settings) as partial:  # last: it marks a run that can be resumed
+            write_json(partial, given.to_json())
     _say_if_short(settings)
     with seeded(settings.seed), strategy.scope(), precision_scope(settings.precision):
         model = _prepare(settings, data, folder, finished, checkpoint, report_every)
@@ -76,7 +95,7 @@ def train(
         _fit(model, batches, settings, folder, finished, report_every, stages, data, callbacks)
         if callbacks:
             _, checkpoint = folder.checkpoint()
-            save_model(model, checkpoint or folder.last)
+            save_model(model, folder, checkpoint or folder.last)
     finish(folder)  # also where a run died after its last epoch
     with seeded(settings.seed):
         return evaluate(model, settings, data, folder)
@@ -93,7 +112,7 @@ def _prepare(
     """The model as the last checkpoint left it, or a new one, pretrained if the settings say so."""
     if checkpoint is not None:
         print(f"Resuming {folder.path} after {finished} of {settings.epochs} epochs.")
-        return keras.models.load_model(checkpoint)
+        return load_model(folder, checkpoint)
     model = build_model(settings, data)
     if settings.pretraining == "rotation":
         pretrained = pretrain(settings, data, RunFolder(folder.path / "pretraining"), report_every)
@@ -107,7 +126,7 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
     folder.path.mkdir(parents=True, exist_ok=True)
     finished, checkpoint = folder.checkpoint()
     if checkpoint is not None:
-        model = keras.models.load_model(checkpoint)
+        model = load_model(folder, checkpoint)
         print(f"Resuming the pretraining after {finished} of {settings.epochs} epochs.")
     else:
         with seeded(settings.seed):

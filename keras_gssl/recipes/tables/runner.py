@@ -47,7 +47,7 @@ def finished(run: Run, folder: Path) -> Outcome | None:
     path = RunFolder(folder).metrics
     if not path.exists():
         return None
-    result = read_result(path)
+    result = read_result(RunFolder(folder).manifest.check(path))
     if same_experiment(run.recipe, result.settings, run.settings.effective().to_json()):
         return Outcome(run, folder, result)
     return Outcome(run, folder, failure="its folder holds a finished run of other settings; choose another --runs-dir")
