@@ -3,13 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint wheel tables benchmark docs clean
+.PHONY: quickstart test torture lint wheel tables benchmark docs clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.quickstart
 
 test: $(VENV)/.installed lint wheel
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What takes too long for every change: damaged files, a full disk, 100,000 files as strangers leave them.
+torture: $(VENV)/.installed
+	$(BIN)/python -m tests.damage
+	$(BIN)/python -m tests.fuzz 100000
+	$(BIN)/python -m pytest -m torture
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -49,7 +49,8 @@ class Bounds:
     def complaint(self, value: Any) -> str | None:
         """What is wrong with a value, or None."""
         is_one = isinstance(value, numbers.Integral if self.whole else numbers.Real)
-        if not is_one or isinstance(value, bool) or not math.isfinite(value):
+        is_whole = isinstance(value, numbers.Integral)  # however large, where a float would overflow
+        if not is_one or isinstance(value, bool) or not (is_whole or math.isfinite(value)):
             return f"must be a {'whole' if self.whole else 'finite'} number, received {_shown(value)}"
         largest = LARGEST_WHOLE if self.whole else LARGEST
         most = largest if self.most is None and self.below is None else self.most

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
-INTERRUPTED = 130  # what a shell expects of a command that was ended by SIGINT
+from keras_gssl.interrupts import Terminated, raising_for_sigterm
+
+INTERRUPTED, TERMINATED = 130, 143  # what a shell expects of a command that was ended by SIGINT or by SIGTERM
 
 
 class UserError(ValueError):
@@ -43,16 +46,24 @@ def as_command(work: Callable[[], Any], when_interrupted: str = "") -> int:
         The exit code.
     """
     try:
-        code = work()
+        with raising_for_sigterm():
+            code = work()
     except UserError as error:
         return complain(error)
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         print(f"error: {f'{error.filename}: ' if error.filename else ''}{reason}", file=sys.stderr)
         return UserError.exit_code
-    except KeyboardInterrupt:
-        print("interrupted" + (f"; {when_interrupted}" if when_interrupted else ""), file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, Terminated)
+        print(
+            ("terminated" if terminated else "interrupted") + (f"; {when_interrupted}" if when_interrupted else ""),
+            file=sys.stderr,
+        )
+        return TERMINATED if terminated else INTERRUPTED
     return code if isinstance(code, int) else 0
 
 

@@ -13,7 +13,18 @@ PACKAGE = ROOT / "keras_gssl"
 
 #: From the ground up; what stands on one line does not know of each other.
 FLOORS = [
-    {"version", "errors", "files", "lazy", "quiet_tensorflow", "randomness", "configured", "intervals", "bounds"},
+    {
+        "version",
+        "files",
+        "lazy",
+        "quiet_tensorflow",
+        "randomness",
+        "configured",
+        "intervals",
+        "bounds",
+        "interrupts",
+    },
+    {"errors"},
     {"backend", "extras"},
     {"devices", "losses", "draws"},
     {"layers", "metrics", "optimizers", "schedules", "callbacks", "probabilities"},

@@ -44,7 +44,7 @@ def calibrate(
     path = Path(source)
     folder = RunFolder.around(path)
     of_last_epoch = path.is_dir() or path.name in (folder.classifier.name, folder.last.name)
-    if not (folder.calibration.exists() and of_last_epoch):
+    if not (of_last_epoch and folder.manifest.check_if_noted(folder.calibration)):
         if calibrated or prior is not None:
             raise UserError(
                 f"There is no calibration.json for {path}: calibrating and setting a class mix need the folder of a "

@@ -173,7 +173,7 @@ def load_deployable(source: str | os.PathLike[str]) -> Deployable:
     data = read_description(folder)
     reading = data.get("source") or {}
     samples = np.zeros((0,), "uint8")
-    if folder.samples.exists():
+    if folder.manifest.check_if_noted(folder.samples):
         samples = folder.read_arrays(folder.samples, "images")["images"]
     return Deployable(
         classifier,

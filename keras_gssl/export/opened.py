@@ -17,8 +17,8 @@ from scipy.special import softmax
 
 from keras_gssl.errors import UserError
 from keras_gssl.export.interface import LITERT_METADATA, SAVED_MODEL_METADATA, Runner
+from keras_gssl.export.metadata import check_metadata
 from keras_gssl.export.runners import litert_runner, onnx_session, saved_model_runner, session_runner
-from keras_gssl.files import read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ def open_exported(path: str | os.PathLike[str]) -> Exported:
         exported = Exported(litert_runner(path), _litert_metadata(path))
     elif (path / "saved_model.pb").exists():
         file = path / SAVED_MODEL_METADATA
-        exported = Exported(saved_model_runner(path), read_json(file) if file.exists() else {})
+        exported = Exported(saved_model_runner(path), _as_text(file.read_text("utf-8")) if file.exists() else {})
     elif path.suffix == ".keras" or (path / "settings.json").exists():
         from keras_gssl.export.calibrated import calibrate
         from keras_gssl.export.deployable import load_deployable
@@ -101,9 +101,7 @@ def open_exported(path: str | os.PathLike[str]) -> Exported:
         raise UserError(
             f"{path} is not a model: expected a file .onnx, .tflite or .keras, a SavedModel's folder or a run folder."
         )
-    missing = {"image_shape", "normalisation", "input"} - set(exported.metadata)
-    if missing:
-        raise UserError(f"{path} has no {sorted(missing)[0]!r} in its metadata: export it again with this package.")
+    check_metadata(path, exported.metadata)
     channels = json.loads(exported.metadata["image_shape"])[-1]
     if channels != 3:
         raise UserError(f"{path} takes images of {channels} channels; pictures are read in three (RGB).")
@@ -118,6 +116,15 @@ def _open_onnx(path: Path) -> Exported:
 def _litert_metadata(path: Path) -> dict[str, str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(LITERT_METADATA))
+            return _as_text(archive.read(LITERT_METADATA))
     except (zipfile.BadZipFile, KeyError):
         return {}
+
+
+def _as_text(content: str | bytes) -> dict[str, str]:
+    """Entries of a file by name; none where it is not as the exporters write it."""
+    try:
+        entries = json.loads(content)
+    except ValueError:
+        return {}
+    return {str(name): str(value) for name, value in entries.items()} if isinstance(entries, dict) else {}

@@ -68,6 +68,6 @@ def read_run(path: str | Path) -> RunData:
             raise UserError(f"{path} is not the folder of a finished run: it has no {file.name}. Resume the run first.")
     predictions = folder.read_arrays(folder.predictions, "labels", "logits", "features", "mistakes", "mistake_images")
     # Not in runs of version 0.1.
-    calibration = folder.read_json(folder.calibration) if folder.calibration.exists() else {}
+    calibration = folder.read_json(folder.calibration) if folder.manifest.check_if_noted(folder.calibration) else {}
     result = read_result(folder.manifest.check(folder.metrics))
     return RunData(folder, result, read_description(folder), history_of(folder), predictions, calibration)

@@ -108,7 +108,9 @@ def finish(folder: RunFolder) -> None:
     if checkpoint is None:
         return
     with saying_what_is_kept(folder):
-        if not folder.best.exists():
+        if any(deciding(row) is not None for row in folder.read_history()):
+            folder.manifest.check(folder.best)
+        elif not folder.best.exists():
             with folder.manifest.replacing(folder.best) as partial:
                 shutil.copy(checkpoint, partial)
         if checkpoint != folder.last:

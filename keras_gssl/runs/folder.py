@@ -79,8 +79,8 @@ class RunFolder:
         found = sorted(path.name for path in self.path.iterdir() if path.name in own or is_checkpoint(path))
         if found:
             raise UserError(
-                f"{self.path} holds {', '.join(found[:3])}, of another run or of yours: choose another folder (run_dir), or "
-                f"move them away."
+                f"{self.path} holds {', '.join(found[:3])}, of another run or of yours: choose another folder "
+                f"(run_dir), or move them away."
             )
 
     def checkpoints(self) -> list[tuple[int, Path]]:
@@ -94,16 +94,21 @@ class RunFolder:
         Raises:
             DamagedFileError: None of those that are there is.
         """
-        if self.last.exists():
-            return len(self.read_history()), self.manifest.check(self.last)
         found = self.checkpoints()
+        if self.last.exists() or (not found and self.metrics.exists()):
+            return len(self.read_history()), self.manifest.check(self.last)
         for epochs, path in found:
             complaint = self.manifest.complaint(path) or _of_archive(path)
             if complaint is None:
                 return epochs, path
             print(f"{complaint.split(':')[0]}: the checkpoint before it is taken.", flush=True)
-        if found:
-            raise DamagedFileError(f"No checkpoint in {self.path} is whole: train anew in another folder.")
+        epochs = found[0][0] if found else len(self.read_history())
+        if epochs > 1 or found:  # the first may not have been written yet
+            names = ", ".join(path.name for _, path in found) or f"checkpoint-{epochs:04d}.keras"
+            raise DamagedFileError(
+                f"There is no whole training state in {self.path} after its {epochs} epochs ({names} damaged or "
+                f"missing): bring one back from a copy, or train anew in another folder."
+            )
         return 0, None
 
     def read_history(self, epochs: int | None = None) -> list[dict[str, str]]:

@@ -26,7 +26,8 @@ def locked(folder: Path) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UserError(
-            f"Nothing can be written into {folder} ({error.strerror}): choose another folder (run_dir), or mend its rights."
+            f"Nothing can be written into {folder} ({error.strerror}): choose another folder (run_dir), or "
+            f"mend its rights."
         ) from error
     try:
         try:

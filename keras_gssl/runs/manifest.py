@@ -95,10 +95,13 @@ class Manifest:
         """What is noted; nothing in runs without a manifest."""
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
-            return {
+            files = {
                 str(name): [{"bytes": int(each["bytes"]), "sha256": str(each["sha256"])} for each in entries]
                 for name, entries in content["files"].items()
             }
+            if content["sha256"] != _digest_of(files):
+                raise ValueError("its own checksum is another")
+            return files
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -108,7 +111,16 @@ class Manifest:
             ) from error
 
     def _write(self, files: Mapping[str, Any]) -> None:
-        write_json(self.path, {"files": dict(files)})
+        write_json(self.path, {"files": dict(files), "sha256": _digest_of(files)})
+
+    def check_if_noted(self, path: Path) -> bool:
+        """Whether a file that not every run has is there; `DamagedFileError` where it was, or is not as it was."""
+        self.check(path)
+        return path.exists()
+
+
+def _digest_of(files: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()
 
 
 def _stays(name: str) -> bool:

@@ -13,6 +13,7 @@ from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pipeline import TrainingSet
 from keras_gssl.devices import check_shares, strategy_for
 from keras_gssl.files import write_json
+from keras_gssl.interrupts import StopAsked, noting_signals
 from keras_gssl.models.ssp import RotationPrediction, rotation_model, transfer_backbone
 from keras_gssl.models.supervised import SupervisedModel
 from keras_gssl.randomness import seeded
@@ -162,24 +163,44 @@ def _fit(
 ) -> None:
     """Train; each epoch is evaluated on the validation images of `data`, without any on its test images."""
     validated = data is not None and data.validation_labels is not None
-    model.fit(
-        batches,
-        validation_data=None if data is None else data.validation() or data.test(),
-        validation_freq=settings.validation_freq,
-        epochs=settings.epochs,
-        initial_epoch=finished,
-        callbacks=[
-            rate_callback(settings),
-            EpochTimer(),
-            StopIfNotFinite(),  # before anything of the epoch is written
-            *callbacks,
-            EpochWriter(folder, finished),
-            keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
-            EpochReport(report_every, "validation" if validated else "test"),
-            *own_callbacks,
-        ],
-        verbose=0,  # EpochReport says what matters
-    )
+    with noting_signals() as asked:
+        model.fit(
+            batches,
+            validation_data=None if data is None else data.validation() or data.test(),
+            validation_freq=settings.validation_freq,
+            epochs=settings.epochs,
+            initial_epoch=finished,
+            callbacks=[
+                rate_callback(settings),
+                EpochTimer(),
+                StopIfNotFinite(),  # before anything of the epoch is written
+                *callbacks,
+                EpochWriter(folder, finished),
+                keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+                EpochReport(report_every, "validation" if validated else "test"),
+                *own_callbacks,
+                StopWhenAsked(asked),
+            ],
+            verbose=0,  # EpochReport says what matters
+        )
+    asked.obey()
+
+
+class StopWhenAsked(keras.callbacks.Callback):
+    """Ends the training between two steps once a signal has come; the last finished epoch is what is kept."""
+
+    def __init__(self, asked: StopAsked):
+        super().__init__()
+        self.asked = asked
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.asked.obey()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.asked.obey()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.asked.obey()
 
 
 class EpochTimer(keras.callbacks.Callback):
