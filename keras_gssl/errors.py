@@ -12,11 +12,25 @@ from keras_gssl.interrupts import Terminated, raising_for_sigterm
 INTERRUPTED, TERMINATED = 130, 143  # what a shell expects of a command that was ended by SIGINT or by SIGTERM
 
 
+def one_line(text: str) -> str:
+    """Text without line breaks, escape codes and other signs that do something to a terminal: they are spelled out.
+
+    Example:
+
+    >>> print(gssl.errors.one_line("a\\nb\\x1b[31m"))
+    a\\nb\\x1b[31m
+    """
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 class UserError(ValueError):
     """Something the user gave cannot be used. The message says what it was, what was expected and how to mend it."""
 
     #: What a command ends with.
     exit_code = 2
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())  # it quotes what people's files hold
 
 
 class DivergedError(UserError, FloatingPointError):

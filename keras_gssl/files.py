@@ -7,9 +7,14 @@ import csv
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+#: What `zipfile` raises for archives that are damaged, of another version or encrypted.
+OF_ARCHIVES = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from keras_gssl.data.pictures.decode import PictureError, read_picture
-from keras_gssl.errors import UserError, as_command, complain
+from keras_gssl.errors import UserError, as_command, complain, one_line
 from keras_gssl.export.opened import Exported, open_exported
 from keras_gssl.probabilities import threshold_for
 
@@ -81,9 +81,10 @@ def _classify_all(model: str, paths: Sequence[str], top: int, precision: float |
             continue
         rest = ", ".join(f"{name} {100 * each:.1f} %" for name, each in others)
         if probability < least:
-            print(f"{path}: unsure, below {100 * least:.1f} %  ({best} {100 * probability:.1f} %)", flush=True)
+            unsure = f"{path}: unsure, below {100 * least:.1f} %  ({best} {100 * probability:.1f} %)"
+            print(one_line(unsure), flush=True)
             continue
-        print(f"{path}: {best} {100 * probability:.1f} %" + (f"  ({rest})" if rest else ""), flush=True)
+        print(one_line(f"{path}: {best} {100 * probability:.1f} %" + (f"  ({rest})" if rest else "")), flush=True)
     return code
 
 

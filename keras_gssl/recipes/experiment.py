@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from keras_gssl.backend import keras, tf
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pictures.files import ImageFiles
-from keras_gssl.errors import UserError
+from keras_gssl.errors import UserError, one_line
 from keras_gssl.recipes.command_line import describe_settings
 from keras_gssl.recipes.results import format_results
 from keras_gssl.recipes.run_dirs import choose_folder
@@ -37,7 +37,7 @@ def run_experiment(
         data = data.head(max(320, 2 * data.num_classes), 200)
     validated = "" if data.validation_labels is None else f", {len(data.validation_labels)} validation"
     counts = f"{len(data.train_labels)} training{validated} and {len(data.test_labels)} test images"
-    print(f"{data.name}: {counts}; {describe_settings(settings)}")
+    print(one_line(f"{data.name}: {counts}; {describe_settings(settings)}"))
     try:
         results = train(settings, data, folder, settings.resume, callbacks=callbacks)
     except tf.errors.OpError:  # perhaps a picture that could not be decoded: say which

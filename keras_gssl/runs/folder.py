@@ -6,13 +6,13 @@ import json
 import os
 import re
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_gssl.errors import UserError
+from keras_gssl.files import OF_ARCHIVES
 from keras_gssl.runs.history import read_history
 from keras_gssl.runs.manifest import DamagedFileError, Manifest
 
@@ -141,9 +141,6 @@ class RunFolder:
         if missing:
             raise _damaged(path, f"it has no {missing[0]}")
         return arrays
-
-
-OF_ARCHIVES = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 def is_checkpoint(path: Path) -> bool:

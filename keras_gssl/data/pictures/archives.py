@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from keras_gssl.data.pictures.found import PARTS, TEST, TRAIN, VALIDATION
 from keras_gssl.errors import DataNotFoundError, UserError
+from keras_gssl.files import OF_ARCHIVES
 
 TFDS = "tfds:"
 #: What arrays are called in `.npz` files: MedMNIST's way, and Keras' own.
@@ -64,7 +64,7 @@ def _read_npz(path: Path) -> Archive:
             arrays = {name: stored[name] for name in stored.files}
     except OSError as error:
         raise DataNotFoundError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, EOFError, KeyError, TypeError, AttributeError, *OF_ARCHIVES) as error:
         raise DataNotFoundError(
             f"{path} is not an .npz file of plain arrays, or it is damaged (a file of another kind, or one that holds "
             f"Python objects, which are not loaded)."

@@ -96,6 +96,8 @@ def _read_table(file: Path) -> _Table:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise DataNotFoundError(f"Cannot read {file} as a CSV file, line {reader.line_num}: {error}.") from error
+    if not rows:
+        raise DataNotFoundError(f"{file} has nothing but {delimiter!r}: expected a path and a label in each line.")
     first = [cell.strip() for cell in rows[0][1]]
     if _is_header(first):
         return _Table(first, rows[1:])
