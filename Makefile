@@ -15,6 +15,7 @@ test: $(VENV)/.installed lint wheel
 torture: $(VENV)/.installed
 	$(BIN)/python -m tests.damage
 	$(BIN)/python -m tests.fuzz 100000
+	$(BIN)/python -m tests.long_run 500
 	$(BIN)/python -m pytest -m torture
 
 lint: $(VENV)/.installed

@@ -24,21 +24,28 @@ def per_class(run: RunData) -> str:
 
 def every_class(run: RunData) -> list[str]:
     """Accuracy of each class with its interval, the rarest first; nothing for runs of version 0.1."""
-    scores, counts = run.result.last_epoch, run.about["class_counts"]
-    if scores.tested is None:
+    if run.result.last_epoch.tested is None:
         return []
-    rows = []
-    of_each = list(zip(run.class_names, counts, scores.tested, scores.per_class, strict=True))
-    for name, count, tested, share in sorted(of_each, key=lambda each: each[1]):
-        low, high = wilson_interval(round((share or 0) * tested), tested) if tested else (None, None)
-        interval = f"{percent(low)} to {percent(high)}" if tested else "-"
-        rows.append((name, f"{count:,}", f"{tested:,}", percent(share), interval))
+    rows = class_rows(run)
     columns = ("class", "training images", "test images", "accuracy", "95 % interval")
     note = (
         "In percent, the rarest class first. Of few test images nothing is known for sure, whatever the accuracy: see "
         "the interval (Wilson)."
     )
     return [section("Every class", table(columns, rows), note, wide=True)]
+
+
+def class_rows(run: RunData) -> list[tuple[str, str, str, str, str]]:
+    """Of each class, the rarest first: name, training images, test images, accuracy and its interval, as text."""
+    scores, counts = run.result.last_epoch, run.about["class_counts"]
+    rows = []
+    tested_each = scores.tested or [0] * len(counts)  # version 0.1 did not count them
+    of_each = list(zip(run.class_names, counts, tested_each, scores.per_class, strict=True))
+    for name, count, tested, share in sorted(of_each, key=lambda each: each[1]):
+        low, high = wilson_interval(round((share or 0) * tested), tested) if tested else (None, None)
+        interval = f"{percent(low)} to {percent(high)}" if tested else "-"
+        rows.append((name, f"{count:,}", f"{tested:,}" if tested else "-", percent(share), interval))
+    return rows
 
 
 def confusion(run: RunData) -> str:

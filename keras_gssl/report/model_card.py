@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from keras_gssl.errors import one_line
 from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
+from keras_gssl.report.answers import class_rows
 from keras_gssl.report.page import percent
 from keras_gssl.report.run_data import RunData, read_run
 from keras_gssl.runs.result import Scores
@@ -32,16 +35,12 @@ def model_card(run: RunData) -> str:
     height, width, channels = about["image_shape"]
     tasks = ", ".join(settings["tasks"]) or "none"
     counts = about["class_counts"]
-    tested = ["-"] * len(counts) if last.tested is None else [f"{each:,}" for each in last.tested]
-    rows = [
-        f"| {name} | {count:,} | {images} | {percent(accuracy)} |"
-        for name, count, images, accuracy in zip(about["class_names"], counts, tested, last.per_class, strict=True)
-    ]
+    rows = [f"| {as_text(name)} | {' | '.join(figures)} |" for name, *figures in class_rows(run)]
     if len(rows) > LONGEST_LIST:
-        rows = [*rows[:LONGEST_LIST], f"| ... {len(rows) - LONGEST_LIST} more in metrics.json | | | |"]
+        rows = [*rows[:LONGEST_LIST], f"| ... {len(rows) - LONGEST_LIST} more in metrics.json | | | | |"]
     groups = ", ".join(f"{group} {percent(getattr(last, group))}" for group in GROUPS)
-    rare = [name for name, count in zip(about["class_names"], counts, strict=True) if count < FEW_BELOW]
-    return f"""# Model card: {run.name}
+    rare = [as_text(name) for name, count in zip(about["class_names"], counts, strict=True) if count < FEW_BELOW]
+    return f"""# Model card: {as_text(run.name)}
 
 An image classifier for {len(counts)} classes, {settings["backbone"]}, trained by keras_gssl \
 {result.versions["keras_gssl"]}.
@@ -54,8 +53,8 @@ gate {settings["gating"]}, loss {settings["loss"]}, {settings["epochs"]} epochs,
 
 ## Data
 
-{about["name"]}: {sum(counts):,} training images, {about["test_images"]:,} test images. Training images per class: \
-{min(counts)} to {max(counts):,}. SHA-256 of the training subset: {about["subset_sha256"]}.
+{as_text(about["name"])}: {sum(counts):,} training images, {about["test_images"]:,} test images. Training images per \
+class: {min(counts)} to {max(counts):,}. SHA-256 of the training subset: {about["subset_sha256"]}.
 
 ## How good it is
 
@@ -64,8 +63,10 @@ On the test images, after the last epoch: accuracy {percent(last.accuracy)} %, b
 fewer than {FEW_BELOW}). Expected calibration error {percent(last.expected_calibration_error)} %. One run; other \
 seeds give other figures.{_intervals(last)}{_chosen(run)}
 
-| class | training images | test images | test accuracy, % |
-|---|---|---|---|
+The rarest class first; the interval is Wilson's, of 95 %.
+
+| class | training images | test images | test accuracy, % | interval |
+|---|---|---|---|---|
 {chr(10).join(rows)}
 
 ## Limits
@@ -113,6 +114,11 @@ def _probabilities(run: RunData) -> str:
         f"{run.calibration['temperature']:.3f}, from validation images): calibration error on the test images "
         f"{percent(errors['after'])} %, without {percent(errors['before'])} %. They hold for the class mix there."
     )
+
+
+def as_text(name: str) -> str:
+    """A name that somebody chose, as text in Markdown: no formatting, links, HTML or further lines come of it."""
+    return re.sub(r"([\\`*|<>\[\]$#~])", r"\\\1", one_line(name))
 
 
 def _rare_line(rare: list[str]) -> str:

@@ -168,3 +168,10 @@ def test_names_in_any_script_are_drawn_or_written_by_number(tmp_path):
         labels = np.repeat([0, 1], 4)
         drawn = class_accuracy({"run": [0.5, 0.25]}, [10, 20], [name, "b"])
         assert "<svg" in svg("chart", drawn) and "<svg" in svg("table", confusion(labels, labels, [name, "b"]))
+
+
+def test_names_are_text_in_the_model_card():
+    from keras_gssl.report.model_card import as_text
+
+    assert as_text("American_lobster, red (2)") == "American_lobster, red (2)"
+    assert as_text("a|b\n<script>[x](y)\x1b[31m$z$`") == r"a\|b\\n\<script\>\[x\](y)\\x1b\[31m\$z\$" + "\\`"
