@@ -30,8 +30,9 @@ normal = gssl.PixelNormalization(0.5, 0.25)
 
 
 def network():
-    pixels = keras.Input((16, 16, 3))
-    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels)))
+    pixels = keras.Input((16, 16, 3), name="pixels")  # names of its own: Keras' numbers differ from call to call
+    maps = keras.layers.Conv2D(4, 3, name="conv")(pixels)
+    return keras.Model(pixels, keras.layers.GlobalAveragePooling2D(name="features")(maps), name="network")
 
 
 def model(loss=None, **arguments):

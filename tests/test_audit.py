@@ -61,7 +61,9 @@ def runs(photos, tmp_path_factory):
             run / "predictions.npz", logits=logits(listing.test_order()), labels=listing.labels[listing.test_order()],
             validation_logits=logits(listing.members("validation")), validation_labels=[],
         )  # fmt: skip
-        about = {"class_names": CLASSES, "source": {"function": "image_folder", "root": str(root), "fit": "crop"}}
+        source = {"function": "image_folder", "root": str(root), "fit": "crop"}
+        about = {"name": "photos", "class_names": CLASSES, "class_counts": [9] * len(CLASSES), "source": source}
+        about |= {"image_shape": [32, 32, 3], "mean": [0.5] * 3, "std": [0.2] * 3}
         (run / "data.json").write_text(json.dumps(about))
         (run / "settings.json").write_text("{}")
     return folder

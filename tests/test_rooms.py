@@ -23,6 +23,7 @@ FLOORS = [
         "intervals",
         "bounds",
         "interrupts",
+        "memory",
     },
     {"errors"},
     {"backend", "extras"},

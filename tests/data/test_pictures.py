@@ -206,7 +206,7 @@ def test_the_recipe_resumes_with_its_own_listing(tmp_path):
     image_folder.main([str(tmp_path / "moved"), *resume])
     assert (run / "metrics.json").exists() and (run / "pictures.csv").read_text() == before
     (run / "pictures.csv").unlink()
-    with pytest.raises(UserError, match="There is no folder or list .*pictures.csv"):
+    with pytest.raises(UserError, match="pictures.csv is missing: the run wrote it"):
         image_folder.main(resume)
 
 
