@@ -194,19 +194,6 @@ def test_the_step_draws_what_the_pipeline_draws(pixels):
     assert again.history["flip_accuracy"] != one["flip_accuracy"]
 
 
-def test_what_is_drawn_is_counted_by_the_optimizer(pixels, tmp_path):
-    """A run that is saved and goes on draws what an uninterrupted one draws."""
-    images, labels = pixels
-    whole, first = make(), make()
-    whole.fit(images, labels, batch_size=10, epochs=4, shuffle=False, verbose=0)
-    first.fit(images, labels, batch_size=10, epochs=2, shuffle=False, verbose=0)
-    first.save(tmp_path / "half.keras")
-    second = keras.saving.load_model(tmp_path / "half.keras")
-    second.fit(images, labels, batch_size=10, epochs=4, initial_epoch=2, shuffle=False, verbose=0)
-    for one, other in zip(whole.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-
-
 def batches_seen(model, training_set, epochs, **options):
     """The labels of the first task in every batch that a fit trains on."""
     seen = []
@@ -220,6 +207,21 @@ def batches_seen(model, training_set, epochs, **options):
     model.fit(training_set, epochs=epochs, verbose=0, **options)
     model.step_losses = step
     return seen
+
+
+def test_what_is_drawn_is_counted_by_the_optimizer(pixels, tmp_path):
+    """A run that is saved and goes on draws what an uninterrupted one draws."""
+    dataset, eager = as_dataset(*pixels), {"run_eagerly": True}
+    whole, first = make(compile_args=eager), make(compile_args=eager)
+    expected = batches_seen(whole, dataset, 4)
+    drawn = batches_seen(first, dataset, 2)
+    first.save(tmp_path / "half.keras")
+    second = keras.saving.load_model(tmp_path / "half.keras")
+    second.run_eagerly = True
+    assert drawn + batches_seen(second, dataset, 4, initial_epoch=2) == expected
+    assert len({tuple(each) for each in expected}) > 12, "every step draws anew"
+    for one, other in zip(whole.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)  # sums over threads come in any order
 
 
 def test_a_second_fit_goes_on_with_new_batches(small_data):
