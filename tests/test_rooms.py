@@ -23,7 +23,6 @@ FLOORS = [
         "intervals",
         "bounds",
         "interrupts",
-        "memory",
     },
     {"errors"},
     {"backend", "extras"},

@@ -12,7 +12,6 @@ from typing import Any
 from keras_gssl.backend import keras, tf
 from keras_gssl.errors import StorageError, UserError
 from keras_gssl.files import remove
-from keras_gssl.memory import give_back
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.history import History
 from keras_gssl.runs.manifest import DamagedFileError
@@ -51,7 +50,6 @@ class EpochWriter(keras.callbacks.Callback):
             save_model(self.model, self.folder, written)
             self.folder.manifest.check(written)  # as it is on the disk, before an older one goes
             remove_old_checkpoints(self.folder, KEPT)
-        give_back()
 
 
 def deciding(row: Mapping[str, Any]) -> float | None:
