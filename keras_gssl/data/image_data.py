@@ -180,14 +180,12 @@ def from_arrays(
     >>> data.class_counts
     [10, 10]
     """
-    for title, images, labels in (("train", train_images, train_labels), ("test", test_images, test_labels)):
+    for title, images in (("train", train_images), ("test", test_images)):
         if images.dtype != np.uint8 or images.ndim != 4:
             raise ValueError(
                 f"{title}_images must be uint8 pixels 0-255 of shape (count, height, width, channels); "
                 f"received {images.dtype} of shape {images.shape}."
             )
-        if len(images) != len(labels):
-            raise ValueError(f"{len(images)} {title}_images but {len(labels)} {title}_labels.")
     train_labels, test_labels, class_names = number_labels(train_labels, test_labels, class_names)
     measured = None if mean is not None and std is not None else pixel_statistics(train_images)
     return ImageData(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_gssl.bounds import FACTOR
 from keras_gssl.optimizers import StepsByPart
 from keras_gssl.randomness import seeded
 
@@ -53,8 +52,3 @@ class TrainsInParts:
                 f"compiled with {type(optimizer).__name__}."
             )
         optimizer.slow_down(self.backbone.trainable_variables, factor)
-
-
-def checked_factor(factor: float) -> float:
-    """Raise `ValueError` for a factor that would not slow the backbone down."""
-    return FACTOR.check("backbone_learning_rate_factor", factor)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from keras_gssl.backend import keras, ops, tf
-from keras_gssl.bounds import ABOVE_ZERO, Bounds
+from keras_gssl.bounds import ABOVE_ZERO, FACTOR, Bounds
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.data.pipeline import CLASS_KEY
 from keras_gssl.devices import global_batch_size, mean_share
@@ -16,7 +16,7 @@ from keras_gssl.models.class_loss import WeighsClasses
 from keras_gssl.models.classifier import Deploys
 from keras_gssl.models.distillation import Distillation
 from keras_gssl.models.inputs import FitsAnyData
-from keras_gssl.models.parts import TrainsInParts, checked_factor
+from keras_gssl.models.parts import TrainsInParts
 from keras_gssl.models.shapes import backbone_shapes
 
 #: Kinds of heads, and the factor that makes logits of their outputs unless another is given.
@@ -74,7 +74,9 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, TrainsInParts, keras.
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.backbone_learning_rate_factor = checked_factor(backbone_learning_rate_factor)
+        self.backbone_learning_rate_factor = FACTOR.check(
+            "backbone_learning_rate_factor", backbone_learning_rate_factor
+        )
         Bounds(least=2, whole=True).check("num_classes", num_classes)
         if heads not in HEADS:
             raise ValueError(f"heads must be one of {', '.join(map(repr, HEADS))}; received {heads!r}.")

@@ -25,11 +25,10 @@ def read_history(path: Path, epochs: int | None = None) -> list[dict[str, str]]:
             text = file.read()
     except UnicodeDecodeError as error:
         raise _damaged(path, 1, "it is no text") from error
-    rows = []
+    whole = text.count("\n") - 1  # rows that end; one beyond them was being written when the process died
+    rows: list[dict[str, str]] = []
     for number, row in enumerate(csv.DictReader(io.StringIO(text, newline=""))):
-        if epochs is not None and number >= epochs:
-            break
-        if number == text.count("\n") - 1:  # the process died while it was written
+        if number >= whole or (epochs is not None and number >= epochs):
             break
         complaint = _complaint(number, row)
         if complaint is not None:
