@@ -11,7 +11,7 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes.compare.command import main
 from keras_gssl.recipes.compare.page import summary
 from keras_gssl.recipes.compare.paired import paired_difference, pairs_needed, verdict
-from keras_gssl.recipes.compare.plan import METHODS, make_plan
+from keras_gssl.recipes.compare.plan import METHODS, PLAIN, make_plan
 from keras_gssl.runs.result import RunResult, Scores
 from tests.pictures import make_folder
 
@@ -82,7 +82,10 @@ def test_the_verdict_is_one_sentence(figures, sentence):
 
 def test_the_plan_pairs_methods_by_seed_and_fold(photos):
     plan = make_plan(str(photos), list(METHODS), (0, 1), 0, {"epochs": 3})
-    assert plan.methods == tuple(METHODS.values()) and len(plan.in_order) == 12
+    assert plan.methods == (*PLAIN.values(), "LDAM-DRW + augmentation alone", "LDAM-DRW + gated tasks")
+    assert plan.in_order[-1].title == "LDAM-DRW + gated tasks, seed 1" and len(plan.in_order) == 12
+    fast = make_plan(str(photos), ["ce", "moe"], (0,), 0, {"recipe": "fast"})
+    assert fast.methods == ("cross-entropy", "logit-adjusted cross-entropy + gated tasks")
     assert [run.settings.method for run in plan.in_order[:6]] == list(METHODS)
     assert {run.settings.seed for run in plan.in_order[:6]} == {0}
     assert len({run.name for run in plan.in_order}) == 12
@@ -117,7 +120,7 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
     printed = capsys.readouterr().out
     assert "2 methods, 4 runs" in printed and "mean and (standard deviation) over folds" in printed
     told = json.loads((tmp_path / "comparison.json").read_text())
-    assert told["verdict"] in printed and set(told["methods"]) == {METHODS["ce"], METHODS["balanced"]}
+    assert told["verdict"] in printed and set(told["methods"]) == {PLAIN["ce"], PLAIN["balanced"]}
     page = (tmp_path / "comparison.html").read_text()
     for part in ("How good each method is", "Every run", "Against cross-entropy", "Every class", "disc", "2 folds"):
         assert part in page

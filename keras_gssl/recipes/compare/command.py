@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.re
     elif not failed:
         raise UserError(f"{folder} holds no finished runs of this comparison: leave --report out to run them.")
     for outcome in failed:
-        print(f"failed: {outcome.run.name}: {outcome.failure} (log: {log_file(outcome.folder)})", file=sys.stderr)
+        print(f"failed: {outcome.run.title}: {outcome.failure} (log: {log_file(outcome.folder)})", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -58,7 +58,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("source", metavar="DIR", help="a folder or list of pictures, or a recipe such as cifar10_lt")
     parser.add_argument(
-        "--methods", nargs="+", choices=tuple(KNOWN), default=tuple(METHODS), metavar="METHOD",
+        "--methods", nargs="+", choices=tuple(KNOWN), default=METHODS, metavar="METHOD",
         help=f"what is compared, the plainest first (default: {' '.join(METHODS)})",
     )  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=(), metavar="SEED", help="default: 0 1 2; of folds 0")
@@ -88,11 +88,11 @@ def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcom
         left = (time.monotonic() - begin) / number * (len(runs) - number)
         if outcome.result is None:
             failed.append(outcome)
-            print(f"   {number}/{len(runs)} failed: {outcome.run.name}", flush=True)
+            print(f"   {number}/{len(runs)} {outcome.run.title}: failed", flush=True)
             continue
         last = outcome.result.last_epoch
         print(
-            f"   {number}/{len(runs)} {outcome.result.method}, seed {outcome.run.settings.seed}: accuracy "
+            f"   {number}/{len(runs)} {outcome.run.title}: accuracy "
             f"{100 * last.accuracy:.2f} %, balanced {100 * (last.balanced_accuracy or 0):.2f} %"
             + (f", about {duration(left)} left" if number < len(runs) else ""),
             flush=True,

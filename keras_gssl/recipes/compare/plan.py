@@ -13,16 +13,19 @@ from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run, make_run
 from keras_gssl.recipes.tables.runner import finished
 from keras_gssl.runs.result import RunResult
+from keras_gssl.runs.settings import LOSSES
 
-#: What is compared unless the user says otherwise, the plainest first.
-METHODS = {
+#: What training with a class loss alone is called.
+PLAIN = {
     "ce": "cross-entropy",
     "class-balanced": "class-balanced cross-entropy",
     "balanced": "logit-adjusted cross-entropy",
     "ldam-drw": "LDAM-DRW",
-    "augment-only": "LDAM-DRW + augmentation alone",
-    "moe": "LDAM-DRW + gated tasks",
 }
+#: What methods do beside the class loss that the settings name.
+BESIDE = {"augment-only": "augmentation alone", "moe": "gated tasks", "sum": "tasks without a gate"}
+#: What is compared unless the user says otherwise, the plainest first.
+METHODS = (*PLAIN, "augment-only", "moe")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +100,25 @@ def make_plan(
         raise UserError(f"A comparison needs two methods or more, each named once; received {' '.join(methods)}.")
     common = dict(settings) if own else {"source": source, **settings}
     parts: list[dict[str, Any]] = [{"fold": [number, folds]} for number in range(1, folds + 1)] if folds else [{}]
-    runs = {
-        METHODS.get(method, method): tuple(
+    runs = {}
+    for method in methods:
+        made = [
             make_run(f"method {method}", recipe, common, {"method": method, "seed": seed, **part})
             for seed in seeds
             for part in parts
-        )
-        for method in methods
-    }
+        ]
+        title = _title(method, made[0].settings.loss)
+        runs[title] = tuple(dataclasses.replace(run, title=f"{title}, {_which(run)}") for run in made)
     return Plan(source if own else Path(source).resolve().name, tuple(runs), tuple(seeds), folds, runs)
+
+
+def _title(method: str, loss: str) -> str:
+    """What a method is called, with the class loss that it has under these settings."""
+    if method in BESIDE:
+        return f"{PLAIN[LOSSES[loss]]} + {BESIDE[method]}"
+    return PLAIN.get(method, method)
+
+
+def _which(run: Run) -> str:
+    fold = getattr(run.settings, "fold", None)
+    return f"seed {run.settings.seed}" + (f", fold {fold[0]} of {fold[1]}" if fold else "")

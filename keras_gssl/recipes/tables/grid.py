@@ -32,10 +32,11 @@ LONGEST_NAME = 200  # file systems take 255, and endings come to it
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training run of a table."""
+    """One training run of a table; `title` is what a person is told of it, by default its name."""
 
     recipe: str
     settings: TrainingSettings
+    title: str = dataclasses.field(default="", compare=False)
 
     @property
     def name(self) -> str:

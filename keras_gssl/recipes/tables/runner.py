@@ -63,7 +63,7 @@ def run_in_turn(runs: Sequence[Run], folders: Path) -> Iterator[Outcome]:
             if done := finished(run, folder):
                 yield done
                 break
-            print(f"{run.name} ...", flush=True)
+            print(f"{run.title or run.name} ...", flush=True)
             command = [sys.executable, "-m", f"keras_gssl.recipes.{run.recipe}", *arguments(run, folder)]
             with log_file(folder).open("a", encoding="utf-8") as log:
                 code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
