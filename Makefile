@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test torture lint wheel tables benchmark docs clean
+.PHONY: quickstart test torture matrix lint wheel tables benchmark docs clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.quickstart
@@ -17,6 +17,10 @@ torture: $(VENV)/.installed
 	$(BIN)/python -m tests.fuzz 100000
 	$(BIN)/python -m tests.long_run 500
 	$(BIN)/python -m pytest -m torture
+
+# Every Python that is to be had, with the oldest and the newest TensorFlow and Keras, into docs/versions.md.
+matrix:
+	$(PYTHON) -m tests.matrix
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -17,15 +17,5 @@ wheel="$(echo "$scratch"/dist/keras_gssl-*.whl)"
 "$bin/pip" install --quiet "$wheel[export,explain]"
 rm -rf "$scratch/source"
 
-mkdir "$scratch/elsewhere"
-cd "$scratch/elsewhere"
-"$bin/python" -c "import keras_gssl; assert 'site-packages' in keras_gssl.__file__, keras_gssl.__file__"
-"$bin/keras-gssl" --version
-"$bin/keras-gssl" quickstart --quick
-"$bin/keras-gssl" export onnx runs/quickstart -o classifier.onnx
-"$bin/python" -c "
-import numpy as np; from PIL import Image
-Image.fromarray(np.load('runs/quickstart/samples.npz')['images'][0]).save('digit.png')"
-"$bin/keras-gssl" predict classifier.onnx digit.png
-"$bin/keras-gssl" report runs/quickstart
+"$repository/tests/use_installed.sh" "$bin" "$scratch"
 echo "wheel: $(basename "$wheel") installs, trains, exports, predicts and reports."
