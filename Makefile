@@ -11,10 +11,11 @@ quickstart: $(VENV)/.installed
 test: $(VENV)/.installed lint wheel
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# What takes too long for every change: damaged files, a full disk, 100,000 files as strangers leave them.
+# What takes too long for every change: damaged files, kills, a full disk, 100,000 files as strangers leave them.
 torture: $(VENV)/.installed
 	$(BIN)/python -m tests.damage
 	$(BIN)/python -m tests.fuzz 100000
+	$(BIN)/python -m tests.kills 50
 	$(BIN)/python -m tests.long_run 500
 	$(BIN)/python -m pytest -m torture
 

@@ -14,6 +14,7 @@ import numpy as np
 from keras_gssl.errors import UserError
 from keras_gssl.files import OF_ARCHIVES
 from keras_gssl.runs.history import read_history
+from keras_gssl.runs.lock import NAME as LOCK
 from keras_gssl.runs.manifest import DamagedFileError, Manifest
 
 
@@ -77,11 +78,16 @@ class RunFolder:
             ) from error
         own = {path.name for path in vars(self).values() if isinstance(path, Path)}
         found = sorted(path.name for path in self.path.iterdir() if path.name in own or is_checkpoint(path))
-        if found:
+        if found and not self._never_began(found):
             raise UserError(
                 f"{self.path} holds {', '.join(found[:3])}, of another run or of yours: choose another folder "
                 f"(run_dir), or move them away."
             )
+
+    def _never_began(self, found: list[str]) -> bool:
+        """Whether these are what a run leaves that died while it wrote down its data, before there was a run."""
+        first = {path.name for path in (self.data, self.samples, self.pictures, self.doubles)}
+        return (self.path / LOCK).exists() and set(found) <= first
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Finished epochs and the training state after them, the newest first."""

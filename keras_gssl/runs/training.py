@@ -167,7 +167,7 @@ def _fit(
         model.fit(
             batches,
             validation_data=None if data is None else data.validation() or data.test(),
-            validation_freq=settings.validation_freq,
+            validation_freq=_evaluated_epochs(settings),
             epochs=settings.epochs,
             initial_epoch=finished,
             callbacks=[
@@ -184,6 +184,12 @@ def _fit(
             verbose=0,  # EpochReport says what matters
         )
     asked.obey()
+
+
+def _evaluated_epochs(settings: TrainingSettings) -> list[int]:
+    """Every so many epochs and after the last, which may be the best. Counted from 1, as Keras does."""
+    every = range(settings.validation_freq, settings.epochs, settings.validation_freq)
+    return [*every, settings.epochs]
 
 
 class StopWhenAsked(keras.callbacks.Callback):

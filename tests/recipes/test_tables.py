@@ -181,6 +181,18 @@ def test_report_keeps_paper_full_and_short_runs_apart(small, tmp_path):
     assert math.isclose(ledger.of(run)[0].content.last_epoch.accuracy, 0.5)
 
 
+def test_a_table_without_figures_of_the_paper_is_as_long_as_it_says(small, tmp_path):
+    text = "\n".join(line for line in small.read_text().splitlines() if not line.startswith("paper"))
+    (tmp_path / "ours.toml").write_text(text)
+    table, ledger = read_table(tmp_path / "ours.toml"), Ledger(tmp_path / "results")
+    (run, _) = table.cells["Gated", "Digits 0.02"].runs
+    ledger.add(run, result(run, 0.5, 0.6, full_length=False))
+    told = markdown(table, ledger)
+    assert "| Gated | 60.00 | 50.00 | 1 |" in told and "paper" not in told and "Short runs" not in told
+    longer = markdown(read_table(tmp_path / "ours.toml", {"epochs": 3}), ledger)
+    assert "| Gated |  |  |  |" in longer and "*Short runs of 2 epochs*, not comparable with those above" in longer
+
+
 def test_the_readme_part_is_replaced(tmp_path):
     path = tmp_path / "README.md"
     path.write_text(f"before\n{tables.MARKERS[0]}\nold\n{tables.MARKERS[1]}\nafter\n")

@@ -92,6 +92,17 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, small_data):
     assert json.loads((tmp_path / "data.json").read_text()) == {"mine": 1} and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_run_that_died_before_it_began_can_be_begun(tmp_path, small_data, monkeypatch):
+    """Killed between writing down its data and its settings, there is nothing to resume, and nothing in the way."""
+    with monkeypatch.context() as dying:
+        dying.setattr("keras_gssl.runs.training.write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(QUICK, small_data, RunFolder(tmp_path))
+    assert (tmp_path / "data.json").exists() and not (tmp_path / "settings.json").exists()
+    train(QUICK, small_data, RunFolder(tmp_path))
+    assert (tmp_path / "metrics.json").exists()
+
+
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "letter.txt/run"])
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, small_data, name):
     (tmp_path / "letter.txt").write_text("Dear reader")

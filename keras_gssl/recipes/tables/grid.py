@@ -101,6 +101,11 @@ class Table:
     cells: Mapping[tuple[str, str], Cell]
 
     @property
+    def has_paper(self) -> bool:
+        """Whether there are figures of the paper to compare with."""
+        return any(cell.paper is not None for cell in self.cells.values())
+
+    @property
     def runs(self) -> list[Run]:
         """All runs, the first seed of every cell first: whatever is stopped early has covered more of the table."""
         longest = max(len(cell.runs) for cell in self.cells.values())

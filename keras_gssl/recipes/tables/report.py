@@ -14,9 +14,13 @@ from keras_gssl.runs.result import Scores
 
 HEADER = "| method | paper, best epoch | ours, best epoch | ours, last epoch | seeds |\n|---|---|---|---|---|"
 OURS_ALONE = "| method | best epoch | last epoch | seeds |\n|---|---|---|---|"
-NOTE = (
+OF_PAPER = (
     "Top-1 test accuracy in percent; ours as mean and (standard deviation over seeds). The best epoch is chosen on the "
     "test set, as in the paper, and so optimistic; the paper's figures are single runs."
+)
+OF_OURS = (
+    "Top-1 test accuracy in percent, mean and (standard deviation over seeds). The best epoch is chosen on the test "
+    "set, and so optimistic."
 )
 INK, OURS, BEST, PAPER, GRID = "#24292f", "#0072b2", "#56b4e9", "#d55e00", "#d0d7de"
 
@@ -49,13 +53,19 @@ def summarise(results: Sequence[Result]) -> Summary | None:
 def full_runs(table: Table, ledger: Ledger) -> dict[tuple[str, str], Summary | None]:
     """For each cell, what full-length runs of its experiment gave."""
     return {
-        place: summarise([result for run in cell.runs[:1] for result in ledger.of(run) if _of_full_length(run, result)])
+        place: summarise([each for each in ledger.of(cell.runs[0]) if _of_full_length(table, cell.runs[0], each)])
         for place, cell in table.cells.items()
     }
 
 
-def _of_full_length(run: Run, result: Result) -> bool:
+def _of_full_length(table: Table, run: Run, result: Result) -> bool:
+    if not table.has_paper:  # there is nothing to compare with but what the table itself says
+        return result.epochs == run.settings.epochs
     return _is_full(result) and result.epochs == max(run.settings.epochs, run.settings.planned_epochs)
+
+
+def _is_short(table: Table, run: Run, result: Result) -> bool:
+    return not (_is_full(result) if table.has_paper else _of_full_length(table, run, result))
 
 
 def _is_full(result: Result) -> bool:
@@ -67,10 +77,11 @@ def _is_full(result: Result) -> bool:
 
 
 def short_runs(table: Table, ledger: Ledger) -> dict[int, dict[tuple[str, str], Summary]]:
-    """The same for runs shorter than the paper's, by their number of epochs."""
+    """The same for runs shorter than the recipe or the table says, by their number of epochs."""
     found: dict[int, dict[tuple[str, str], Summary]] = {}
     for place, cell in table.cells.items():
-        results = [result for result in ledger.of(cell.runs[0]) if not _is_full(result)]
+        run = cell.runs[0]
+        results = [result for result in ledger.of(run) if _is_short(table, run, result)]
         for epochs in sorted({result.epochs for result in results}):
             summary = summarise([result for result in results if result.epochs == epochs])
             assert summary is not None
@@ -80,13 +91,13 @@ def short_runs(table: Table, ledger: Ledger) -> dict[int, dict[tuple[str, str], 
 
 def markdown(table: Table, ledger: Ledger, only_with_results: bool = False) -> str:
     """The whole report. `only_with_results` leaves out data sets on which nothing was run, and names them."""
-    full, lines, left_out = full_runs(table, ledger), [f"**{table.title}.** {NOTE}", ""], []
-    has_paper = any(cell.paper is not None for cell in table.cells.values())
+    note = OF_PAPER if table.has_paper else OF_OURS
+    full, lines, left_out = full_runs(table, ledger), [f"**{table.title}.** {note}", ""], []
     for column in table.columns:
         if only_with_results and not any(full[row, column] for row in table.rows):
             left_out.append(column)
             continue
-        lines += [f"*{column}*", "", HEADER if has_paper else OURS_ALONE]
+        lines += [f"*{column}*", "", HEADER if table.has_paper else OURS_ALONE]
         for row in table.rows:
             paper, ours = table.cells[row, column].paper, full[row, column]
             cells = [
@@ -95,13 +106,14 @@ def markdown(table: Table, ledger: Ledger, only_with_results: bool = False) -> s
                 "" if ours is None else _shown(ours.last),
                 "" if ours is None else str(ours.seeds),
             ]
-            lines.append(f"| {row} | " + " | ".join(cells if has_paper else cells[1:]) + " |")
+            lines.append(f"| {row} | " + " | ".join(cells if table.has_paper else cells[1:]) + " |")
         lines.append("")
     if left_out:
         lines += [f"No full-length run of ours yet: {', '.join(left_out)}.", ""]
     for epochs, cells_of in short_runs(table, ledger).items():
+        others = "the paper" if table.has_paper else "those above"
         lines += [
-            f"*Short runs of {epochs} epochs*, not comparable with the paper: they show that the methods train.",
+            f"*Short runs of {epochs} epochs*, not comparable with {others}: they show that the methods train.",
             "",
             "| data set | method | best epoch | last epoch | seeds |\n|---|---|---|---|---|",
         ]
@@ -156,6 +168,7 @@ def picture(table: Table, ledger: Ledger, path: Path) -> Path:
         Line2D([], [], marker="^", color="none", markerfacecolor=BEST, markeredgecolor=BEST, label="ours, best epoch"),
         Line2D([], [], marker="o", color="none", markerfacecolor=OURS, markeredgecolor=OURS, label="ours, last epoch"),
     ]
+    marks = marks if table.has_paper else marks[1:]
     figure.legend(handles=marks, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
