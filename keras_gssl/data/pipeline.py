@@ -94,6 +94,7 @@ class TrainingSet:
         self._augmentations = tuple(augmentations)
         self._mixing = mixing
         self._draw = draw or TaskDraw()
+        self.first_step = 0
 
     @property
     def labels(self) -> np.ndarray:
@@ -127,6 +128,12 @@ class TrainingSet:
         """The same batches, with images that are normalised in another way."""
         other = copy.copy(self)
         other._normalisation = normalisation
+        return other
+
+    def after(self, steps: int) -> TrainingSet:
+        """The same batches without the first ones of the epoch that training begins with: it goes on within it."""
+        other = copy.copy(self)
+        other.first_step = steps
         return other
 
     def from_epoch(
@@ -173,6 +180,7 @@ class TrainingSet:
         dataset = (
             _epochs_from(initial_epoch)
             .flat_map(one_epoch)
+            .skip(self.first_step)
             .map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
         )
         return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))

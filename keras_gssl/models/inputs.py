@@ -95,6 +95,8 @@ class FitsAnyData:
         def start() -> int:
             # Asked when the first batch is, so after callbacks that bring an interrupted training back. Rounded, as
             # steps that overflow in float16 do not count.
+            if training_set.first_step:
+                return given
             return self._initial_epoch or max(given, round(before.steps / steps))
 
         return training_set.from_epoch(start, not on_device, options.pop("class_weight", None))

@@ -95,8 +95,9 @@ def saying_what_is_kept(folder: RunFolder) -> Iterator[None]:
 
 
 def remove_old_checkpoints(folder: RunFolder, kept: int) -> None:
-    """Remove all checkpoints but the newest, and what a killed process left half written."""
-    for _, path in folder.checkpoints()[kept:]:
+    """Remove all checkpoints but the newest, a state within an epoch, and what a killed process left half written."""
+    older = [path for _, path in folder.checkpoints()[kept:]]
+    for path in (*older, folder.paused, *folder.path.glob("paused-*.keras")):
         path.unlink(missing_ok=True)
     for path in folder.path.glob("partial-*"):
         remove(path)

@@ -26,6 +26,7 @@ class RunFolder:
     samples.npz      a few test images, to check exports on
     history.csv      one row per epoch, epochs counted from 0
     checkpoint-N     the whole training state after N epochs, while the run goes on; the last two are kept
+    paused.npz       where within an epoch the run was asked to stop, and beside it paused-EPOCH-STEPS.keras: its state
     last.keras       the model after the last epoch
     best.keras       the model of the best epoch, on the validation images, without any on the test set
     classifier.keras the last model without pretext heads, stock Keras layers only
@@ -48,6 +49,7 @@ class RunFolder:
         self.data = self.path / "data.json"
         self.samples = self.path / "samples.npz"
         self.history = self.path / "history.csv"
+        self.paused = self.path / "paused.npz"
         self.last = self.path / "last.keras"
         self.best = self.path / "best.keras"
         self.classifier = self.path / "classifier.keras"
@@ -88,6 +90,10 @@ class RunFolder:
         """Whether these are what a run leaves that died while it wrote down its data, before there was a run."""
         first = {path.name for path in (self.data, self.samples, self.pictures, self.doubles)}
         return (self.path / LOCK).exists() and set(found) <= first
+
+    def paused_model(self, epoch: int, steps: int) -> Path:
+        """The training state within an epoch, counted from 0, after so many steps of it."""
+        return self.path / f"paused-{epoch:04d}-{steps}.keras"
 
     def checkpoints(self) -> list[tuple[int, Path]]:
         """Finished epochs and the training state after them, the newest first."""

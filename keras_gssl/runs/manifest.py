@@ -125,7 +125,7 @@ def _digest_of(files: Mapping[str, Any]) -> str:
 
 def _stays(name: str) -> bool:
     """Whether a file that is gone is missed: checkpoints and what is half written come and go."""
-    return not name.startswith(("checkpoint-", "partial-"))
+    return not name.startswith(("checkpoint-", "partial-", "paused"))
 
 
 def checksum(path: Path, length: int | None = None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pipeline import TrainingSet
 from keras_gssl.devices import check_shares, strategy_for
 from keras_gssl.files import write_json
-from keras_gssl.interrupts import StopAsked, noting_signals
+from keras_gssl.interrupts import noting_signals
 from keras_gssl.models.ssp import RotationPrediction, rotation_model, transfer_backbone
 from keras_gssl.models.supervised import SupervisedModel
 from keras_gssl.randomness import seeded
@@ -31,6 +30,7 @@ from keras_gssl.runs.data_description import check_same_data, scaled_as, write_d
 from keras_gssl.runs.evaluation import evaluate
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.lock import locked
+from keras_gssl.runs.paused import EpochTimer, GoOnWithinEpoch, Paused, PauseWhenAsked, read_paused
 from keras_gssl.runs.precision import precision_scope
 from keras_gssl.runs.progress import EpochReport
 from keras_gssl.runs.result import RunResult
@@ -51,7 +51,8 @@ def train(
         settings: Settings.
         data: Images.
         folder: A new folder, or with `resume` the folder of a run of the same settings.
-        resume: Go on after the last finished epoch. The result equals that of an uninterrupted run.
+        resume: Go on where the run stopped, or after the last finished epoch. The result equals that of an
+            uninterrupted run.
         report_every: Print a line every so many epochs; only with 1 is there a progress bar within the epoch.
         callbacks: Yours, such as early stopping or a logger; called after the package's own. What they make of the
             model at the end of training (`EarlyStopping(restore_best_weights=True)`) is what is kept and measured.
@@ -83,17 +84,18 @@ def _train(
         check_same_data(folder, data)
     data = scaled_as(folder, data) if resume else scaled_for(settings, data)
     finished, checkpoint = folder.checkpoint() if resume else (0, None)
+    paused = read_paused(folder, finished)
     if not resume:
         write_description(folder, data)
         with folder.manifest.replacing(folder.settings) as partial:  # last: it marks a run that can be resumed
             write_json(partial, given.to_json())
     _say_if_short(settings)
     with seeded(settings.seed), strategy.scope(), precision_scope(settings.precision):
-        model = _prepare(settings, data, folder, finished, checkpoint, report_every)
+        model = _prepare(settings, data, folder, finished, checkpoint, paused, report_every)
     if finished < settings.epochs and checkpoint != folder.last:  # which is there once a run has ended, early or not
         batches = training_batches(settings, data, model)
         stages = stage_callbacks(settings, data, batches)
-        _fit(model, batches, settings, folder, finished, report_every, stages, data, callbacks)
+        _fit(model, batches, settings, folder, finished, paused, report_every, stages, data, callbacks)
         if callbacks:
             _, checkpoint = folder.checkpoint()
             save_model(model, folder, checkpoint or folder.last)
@@ -108,9 +110,13 @@ def _prepare(
     folder: RunFolder,
     finished: int,
     checkpoint: Path | None,
+    paused: Paused | None,
     report_every: int,
 ) -> SupervisedModel:
-    """The model as the last checkpoint left it, or a new one, pretrained if the settings say so."""
+    """The model as it was left, or a new one, pretrained if the settings say so."""
+    if paused is not None:
+        print(f"Resuming {folder.path} after step {paused.steps} of epoch {paused.epoch + 1} of {settings.epochs}.")
+        return load_model(folder, paused.path)
     if checkpoint is not None:
         print(f"Resuming {folder.path} after {finished} of {settings.epochs} epochs.")
         return load_model(folder, checkpoint)
@@ -126,8 +132,10 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
     """Train a backbone to tell rotations apart, or the rest of it, without class labels."""
     folder.path.mkdir(parents=True, exist_ok=True)
     finished, checkpoint = folder.checkpoint()
-    if checkpoint is not None:
-        model = load_model(folder, checkpoint)
+    paused = read_paused(folder, finished)
+    state = paused.path if paused else checkpoint
+    if state is not None:
+        model = load_model(folder, state)
         print(f"Resuming the pretraining after {finished} of {settings.epochs} epochs.")
     else:
         with seeded(settings.seed):
@@ -135,7 +143,7 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
     if finished < settings.epochs:
         print("Pretraining: tell the rotation of whole images, without class labels.")
         batches = RotationPrediction(data, settings.batch_size, settings.seed)
-        _fit(model, batches, settings, folder, finished, report_every)
+        _fit(model, batches, settings, folder, finished, paused, report_every)
     finish(folder)
     return model
 
@@ -156,6 +164,7 @@ def _fit(
     settings: TrainingSettings,
     folder: RunFolder,
     finished: int,
+    paused: Paused | None,
     report_every: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     data: ImageData | None = None,
@@ -163,23 +172,25 @@ def _fit(
 ) -> None:
     """Train; each epoch is evaluated on the validation images of `data`, without any on its test images."""
     validated = data is not None and data.validation_labels is not None
+    timer = EpochTimer(paused.seconds if paused else 0.0)
     with noting_signals() as asked:
         model.fit(
-            batches,
+            batches.after(paused.steps) if paused else batches,
             validation_data=None if data is None else data.validation() or data.test(),
             validation_freq=_evaluated_epochs(settings),
             epochs=settings.epochs,
             initial_epoch=finished,
             callbacks=[
                 rate_callback(settings),
-                EpochTimer(),
+                timer,
                 StopIfNotFinite(),  # before anything of the epoch is written
                 *callbacks,
                 EpochWriter(folder, finished),
                 keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
                 EpochReport(report_every, "validation" if validated else "test"),
                 *own_callbacks,
-                StopWhenAsked(asked),
+                PauseWhenAsked(asked, folder, timer, paused),
+                *([GoOnWithinEpoch(paused)] if paused else []),
             ],
             verbose=0,  # EpochReport says what matters
         )
@@ -190,31 +201,3 @@ def _evaluated_epochs(settings: TrainingSettings) -> list[int]:
     """Every so many epochs and after the last, which may be the best. Counted from 1, as Keras does."""
     every = range(settings.validation_freq, settings.epochs, settings.validation_freq)
     return [*every, settings.epochs]
-
-
-class StopWhenAsked(keras.callbacks.Callback):
-    """Ends the training between two steps once a signal has come; the last finished epoch is what is kept."""
-
-    def __init__(self, asked: StopAsked):
-        super().__init__()
-        self.asked = asked
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.asked.obey()
-
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.asked.obey()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.asked.obey()
-
-
-class EpochTimer(keras.callbacks.Callback):
-    """Adds the epoch's seconds, evaluation included, to the logs."""
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._start = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if logs is not None:
-            logs["seconds"] = time.monotonic() - self._start
