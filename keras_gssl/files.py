@@ -52,10 +52,28 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table whose texts are texts to a spreadsheet, too; `from_cell` gives them as they were."""
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerows([to_cell(value) for value in row] for row in rows)
+
+
+FORMULAS = tuple("=+-@\t\r")  # what a spreadsheet takes for the beginning of one
+
+
+def to_cell(value: Any) -> Any:
+    """A text that a spreadsheet would compute, or run, behind an apostrophe, which spreadsheets do not show."""
+    return f"'{value}" if isinstance(value, str) and _computed(value) else value
+
+
+def from_cell(text: str) -> str:
+    return text[1:] if text.startswith("'") and _computed(text) else text
+
+
+def _computed(text: str) -> bool:
+    rest = text.lstrip("'")
+    return len(rest) > 1 and rest.startswith(FORMULAS)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from keras_gssl.data.pictures.decode import SUFFIXES
 from keras_gssl.data.pictures.found import PART_NAMES, Columns, Found
 from keras_gssl.errors import DataNotFoundError, UserError
+from keras_gssl.files import from_cell
 
 DELIMITERS = ",;\t|"
 #: What people call the columns, in lower case without spaces and underscores.
@@ -93,7 +94,7 @@ def _read_table(file: Path) -> _Table:
         return _Table(first, rows[1:]) if _is_header(first) else _Table(["path", "label"], rows)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        rows = [(reader.line_num, [*map(from_cell, row)]) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise DataNotFoundError(f"Cannot read {file} as a CSV file, line {reader.line_num}: {error}.") from error
     if not rows:
