@@ -32,7 +32,7 @@ setup(
     package_data={"keras_gssl": ["py.typed", "**/*.pyi"]},
     entry_points={"console_scripts": ["keras-gssl = keras_gssl.cli:main"]},
     install_requires=[
-        "tensorflow>=2.18",
+        "tensorflow>=2.19",
         "keras>=3.10",
         "imagehash>=4.3",
         "lazy_loader>=0.4",
@@ -49,7 +49,7 @@ setup(
     ],
     extras_require={
         "audit": AUDIT,
-        "cuda": ["tensorflow[and-cuda]>=2.18"],
+        "cuda": ["tensorflow[and-cuda]>=2.19"],
         "explain": EXPLAIN,
         "export": EXPORT,
         "sweep": SWEEP,
