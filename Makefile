@@ -38,20 +38,21 @@ $(VENV)/.installed: setup.py
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
 
-# The README's results, from the files in recipes/results.
+# The tables of docs/results.md, from the files in recipes/results.
 tables: $(VENV)/.installed
-	$(BIN)/python -m keras_gssl.recipes.tables recipes/table1.toml --report --readme README.md
-	$(BIN)/python -m keras_gssl.recipes.tables recipes/fast.toml --report --readme README.md
+	$(BIN)/python -m keras_gssl.recipes.tables recipes/table1.toml --report --into docs/results.md
+	$(BIN)/python -m keras_gssl.recipes.tables recipes/fast.toml --report --into docs/results.md
+	$(BIN)/python -m keras_gssl.recipes.tables recipes/transfer.toml --report --into docs/results.md
 
 # Training, evaluation and input pipeline beside the same method in PyTorch; leave the machine alone meanwhile.
 benchmark: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[benchmarks]'
-	$(BIN)/python -m benchmarks --readme README.md
+	$(BIN)/python -m benchmarks --into docs/speed.md
 
-# The notebook from the tutorial, and the API reference from the docstrings into docs/api.
+# The notebook from the tutorial, and the site, with search and the API from the docstrings, into site/.
 docs: $(VENV)/.installed
 	$(BIN)/jupytext --quiet --to ipynb --output docs/tutorial.ipynb docs/tutorial.md
-	$(BIN)/pdoc --docformat google --output-directory docs/api keras_gssl
+	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

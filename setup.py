@@ -15,7 +15,7 @@ EXPORT = ["onnx>=1.16", "tf2onnx>=1.17", "onnxruntime>=1.18"]
 EXPLAIN = ["tf-keras-vis>=0.8.7"]
 AUDIT = ["cleanlab>=2.7"]
 SWEEP = ["ray>=2.40"]
-DOCS = ["pdoc", "jupytext"]
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26", "jupytext"]
 TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "nbclient", "ipykernel", "ruff==0.17.6", "mypy==2.4.1"]
 
 setup(

@@ -1,1 +1,1 @@
-"""What the README says about speed, measured: `python -m benchmarks`."""
+"""What docs/speed.md says, measured: `python -m benchmarks`."""

@@ -2,7 +2,7 @@
 
 python -m benchmarks                                # about 25 minutes on two cores; writes benchmarks/results/cpu.json
 python -m benchmarks --variants train_float32 torch_float32 --rounds 3
-python -m benchmarks --readme README.md             # also puts the figures into the README
+python -m benchmarks --into docs/speed.md           # also puts the figures into the page
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--output", type=Path, default=None, help="default: benchmarks/results/cpu.json or gpu.json")
-    parser.add_argument("--readme", type=Path, default=None, help="also put the figures between the marks in this file")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="also put the figures between the marks in this page")
     arguments = parser.parse_args()
 
     about = machine()
@@ -185,8 +185,8 @@ def main() -> None:
         spread = f"{min(ratio['rounds']):.2f} to {max(ratio['rounds']):.2f}"
         print(f"{name:<34}{ratio['median']:>10.2f}   ({spread})")
     print(f"Written to {output}")
-    if arguments.readme:
-        write_into(arguments.readme, RESULTS)
+    if arguments.into:
+        write_into(arguments.into, RESULTS)
 
 
 if __name__ == "__main__":

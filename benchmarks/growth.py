@@ -145,6 +145,7 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
     parser.add_argument("--output", type=Path, default=RESULTS / "growth.json")
+    parser.add_argument("--picture", type=Path, default=RESULTS.parents[1] / "docs" / "images" / "growth.png")
     parser.add_argument("--point", nargs=2, metavar=("AXIS", "VALUE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.point:
@@ -168,8 +169,8 @@ def main() -> None:
             print(f"{axis:<14}{value:>10,}{speed:>10.1f} images/s{point['peak_memory_mib']:>8.0f} MiB", flush=True)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(growth, indent=2) + "\n")
-    draw(growth, arguments.output.with_suffix(".png"))
-    print(f"Written to {arguments.output} and {arguments.output.with_suffix('.png')}")
+    draw(growth, arguments.picture)
+    print(f"Written to {arguments.output} and {arguments.picture}")
 
 
 if __name__ == "__main__":

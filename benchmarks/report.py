@@ -1,4 +1,4 @@
-"""The performance section of the README, from the files in benchmarks/results."""
+"""The page on speed, from the files in benchmarks/results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+GROWTH = "images/growth.png"
 MARKERS = ("<!-- performance: made by `make benchmark` -->", "<!-- end of performance -->")
 #: Ratio: (what it says, what was aimed at).
 MEANINGS = {
@@ -59,21 +60,21 @@ def _range(values: list[float], digits: int = 2) -> str:
     return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}"
 
 
-def write_into(readme: Path, folder: Path) -> None:
+def write_into(page: Path, folder: Path) -> None:
     """Replace what is between the marks in a file by what the folder's results say."""
     from keras_gssl.recipes.tables.command import write_between_marks
 
     parts = [
         markdown(json.loads(path.read_text())) for path in (folder / "cpu.json", folder / "gpu.json") if path.exists()
     ]
-    if (folder / "growth.png").exists():
+    if (page.parent / GROWTH).exists():
         parts.append(
             "How cost and memory grow (`python -m benchmarks.growth`):\n\n"
             "![Cost per image and peak memory by image size, tasks, batch size and data set size]"
-            "(benchmarks/results/growth.png)\n"
+            f"({GROWTH})\n"
         )
-    write_between_marks(readme, "\n".join(parts), MARKERS)
-    print(f"Written into {readme}")
+    write_between_marks(page, "\n".join(parts), MARKERS)
+    print(f"Written into {page}")
 
 
 if __name__ == "__main__":

@@ -50,15 +50,15 @@ def test_names_fit_together():
     assert sorted(name for group in GROUPS for name in group) == sorted(VARIANTS)
 
 
-def test_the_readme_section_is_made_from_the_results(tmp_path):
+def test_the_page_is_made_from_the_results(tmp_path):
     text = markdown(RESULTS)
     assert "| evaluation of 10,000 images, ours over PyTorch | 2.00 | 1.50 to 2.50 | at least 1.0 |" in text
     assert "| `pipeline` | 20 | 10 to 30 | 1,234 MiB |" in text and "amx_bf16" in text and "3 rounds" in text
     (tmp_path / "cpu.json").write_text(json.dumps(RESULTS))
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
-    write_into(readme, tmp_path)
-    assert readme.read_text() == f"before\n{MARKERS[0]}\n{text}{MARKERS[1]}\nafter\n"
+    page = tmp_path / "speed.md"
+    page.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
+    write_into(page, tmp_path)
+    assert page.read_text() == f"before\n{MARKERS[0]}\n{text}{MARKERS[1]}\nafter\n"
 
 
 def test_a_variant_runs():

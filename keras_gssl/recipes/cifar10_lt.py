@@ -2,7 +2,7 @@
 
 "Gated Self-Supervised Learning for Improving Supervised Learning" (arXiv 2301.05865), Table 1: ResNet-32, LDAM-DRW,
 pretext tasks on one quadrant. Published top-1 accuracy of the best epoch, single runs, at ratio 0.01: LDAM-DRW 77.03,
-rotation + flip + channels with the frozen gate 81.67. What was measured with this code is in the README.
+rotation + flip + channels with the frozen gate 81.67. What was measured with this code is in docs/results.md.
 
     python -m keras_gssl.recipes.cifar10_lt --imbalance-ratio 0.01 --tasks lorot flip channels --gating frozen
     python -m keras_gssl.recipes.cifar10_lt --method ldam-drw                                # another row of the table

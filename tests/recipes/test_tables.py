@@ -193,14 +193,14 @@ def test_a_table_without_figures_of_the_paper_is_as_long_as_it_says(small, tmp_p
     assert "| Gated |  |  |  |" in longer and "*Short runs of 2 epochs*, not comparable with those above" in longer
 
 
-def test_the_readme_part_is_replaced(tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text(f"before\n{tables.MARKERS[0]}\nold\n{tables.MARKERS[1]}\nafter\n")
-    tables.write_between_marks(path, "new\n")
-    assert path.read_text() == f"before\n{tables.MARKERS[0]}\nnew\n{tables.MARKERS[1]}\nafter\n"
+def test_the_part_of_a_page_is_replaced(tmp_path):
+    path, marks = tmp_path / "results.md", tables.marks_of("table1")
+    path.write_text(f"before\n{marks[0]}\nold\n{marks[1]}\nafter\n")
+    tables.write_between_marks(path, "new\n", marks)
+    assert path.read_text() == f"before\n{marks[0]}\nnew\n{marks[1]}\nafter\n"
     path.write_text("nothing")
     with pytest.raises(UserError, match="must hold the lines"):
-        tables.write_between_marks(path, "new\n")
+        tables.write_between_marks(path, "new\n", marks)
 
 
 def test_runs_in_turn_resume_the_killed_and_pass_over_the_failed(small, tmp_path, monkeypatch, capsys):

@@ -25,8 +25,6 @@ from keras_gssl.recipes.tables.ledger import Ledger
 from keras_gssl.recipes.tables.report import markdown, picture
 from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
 
-MARKERS = ("<!-- results: made by `make tables` -->", "<!-- end of results -->")
-
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.recipes.tables") -> int:
     arguments = _parser(prog).parse_args(argv)
@@ -69,7 +67,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         "--results", type=Path, default=Path("recipes/results"), help="folder of results (default: recipes/results)"
     )
     parser.add_argument("--picture", type=Path, default=None, help="file of the picture (default: RUNS_DIR/TABLE.png)")
-    parser.add_argument("--readme", type=Path, default=None, help="also put the table between the marks in this file")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="also put the table between the marks in this page")
     return parser
 
 
@@ -120,19 +118,17 @@ def _report(table: Table, ledger: Ledger, arguments: argparse.Namespace) -> None
     print(markdown(table, ledger))
     name = slug(Path(arguments.table).stem)
     print(f"Picture: {picture(table, ledger, arguments.picture or _runs_dir(arguments) / f'{name}.png')}")
-    if arguments.readme:
-        write_between_marks(arguments.readme, markdown(table, ledger, only_with_results=True), marks_of(name))
-        print(f"Written into {arguments.readme}")
+    if arguments.into:
+        write_between_marks(arguments.into, markdown(table, ledger, only_with_results=True), marks_of(name))
+        print(f"Written into {arguments.into}")
 
 
 def marks_of(name: str) -> tuple[str, str]:
-    """The lines between which a table stands in a page: of the paper's first table, or of another by its name."""
-    if name == "table1":
-        return MARKERS
+    """The lines between which a table stands in a page."""
     return f"<!-- results of {name}: made by `make tables` -->", f"<!-- end of results of {name} -->"
 
 
-def write_between_marks(path: Path, text: str, marks: tuple[str, str] = MARKERS) -> None:
+def write_between_marks(path: Path, text: str, marks: tuple[str, str]) -> None:
     """Replace what is between two marks in a file."""
     first, last = marks
     content = path.read_text(encoding="utf-8")

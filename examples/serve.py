@@ -1,0 +1,55 @@
+"""A page and a service that classify pictures, with onnxruntime, NumPy and Pillow alone: no TensorFlow, no keras_gssl.
+
+python examples/serve.py classifier.onnx           # http://127.0.0.1:8000
+curl --data-binary @photo.jpg http://127.0.0.1:8000
+"""
+
+import http.server
+import io
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+PAGE = b"""<!doctype html><title>Classifier</title><pre id=answer></pre><input type=file accept="image/*"
+onchange="fetch('/',{method:'POST',body:this.files[0]}).then(r=>r.text()).then(t=>answer.textContent=t)">"""
+LARGEST = 20_000_000  # bytes of a picture
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # a stranger's file is not to start anything else
+
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+class_names = json.loads(session.get_modelmeta().custom_metadata_map["class_names"])
+height, width = session.get_inputs()[0].shape[1:3]
+
+
+def classify(content: bytes) -> dict[str, float]:
+    """The three likeliest classes and their probabilities, of a picture of any size."""
+    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(content), formats=FORMATS)).convert("RGB")
+    pixels = np.asarray(ImageOps.fit(picture, (width, height)))[None]
+    (logits,) = session.run(["logits"], {"image": pixels})
+    likely = np.exp(logits[0] - logits[0].max())
+    likely /= likely.sum()
+    return {class_names[index]: round(float(likely[index]), 4) for index in np.argsort(-likely)[:3]}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(200, PAGE, "text/html")
+
+    def do_POST(self):
+        try:
+            content = self.rfile.read(min(int(self.headers["Content-Length"]), LARGEST))
+            self.answer(200, json.dumps(classify(content)).encode(), "application/json")
+        except (OSError, ValueError, TypeError):
+            self.answer(400, f"expected a picture as {', '.join(FORMATS)}".encode(), "text/plain")
+
+    def answer(self, status, content, kind):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(content)
+
+
+print("http://127.0.0.1:8000", flush=True)
+http.server.HTTPServer(("127.0.0.1", 8000), Handler).serve_forever()
