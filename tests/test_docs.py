@@ -129,7 +129,7 @@ def test_the_notebook_is_the_tutorial_and_runs(tmp_path):
     assert (tmp_path / "classifier-int8.onnx").stat().st_size < (tmp_path / "classifier.onnx").stat().st_size
 
 
-METHOD_ROW = "| `--method` |  | name of a method above, for the settings that make it |"
+METHOD_ROW = "| `--method` |  | name of a [method](methods.md#methods), for the settings that make it |"
 
 
 def settings_table():

@@ -8,8 +8,9 @@ from keras_gssl.intervals import wilson_interval
 from keras_gssl.report import charts
 from keras_gssl.report.charts import svg
 from keras_gssl.report.images import Figure, gallery
-from keras_gssl.report.page import percent, section, table
+from keras_gssl.report.page import percent, section
 from keras_gssl.report.run_data import RunData
+from keras_gssl.report.tables import long_table
 
 
 def per_class(run: RunData) -> str:
@@ -29,10 +30,10 @@ def every_class(run: RunData) -> list[str]:
     rows = class_rows(run)
     columns = ("class", "training images", "test images", "accuracy", "95 % interval")
     note = (
-        "In percent, the rarest class first. Of few test images nothing is known for sure, whatever the accuracy: see "
-        "the interval (Wilson)."
+        "In percent, the rarest class first; a heading sorts by it. Of few test images nothing is known for sure, "
+        "whatever the accuracy: see the interval (Wilson)."
     )
-    return [section("Every class", table(columns, rows), note, wide=True)]
+    return [section("Every class", long_table(columns, rows, "class"), note, wide=True)]
 
 
 def class_rows(run: RunData) -> list[tuple[str, str, str, str, str]]:

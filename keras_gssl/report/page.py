@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from keras_gssl.report.tables import SCRIPT as SORTING
+from keras_gssl.report.tables import STYLE as TABLES
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --card: #f6f8fa; --ink: #1f2328; --soft: #57606a; --faint: #d0d7de;
@@ -42,9 +45,9 @@ def page(title: str, lead: str, sections: Iterable[str]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}{TABLES}</style>\n</head>\n<body>\n<main>\n"
         f'<h1>{html.escape(title)}</h1>\n{lead}\n<div class="cards">\n' + "\n".join(sections) + "\n</div>\n</main>\n"
-        "</body>\n</html>\n"
+        f"<script>{SORTING}</script>\n</body>\n</html>\n"
     )
 
 
@@ -52,12 +55,6 @@ def section(title: str, content: str, note: str = "", wide: bool = False) -> str
     """A part of the page under a heading, with an explanation."""
     shown = f'<p class="soft">{html.escape(note)}</p>' if note else ""
     return f"<section{' class=wide' if wide else ''}>\n<h2>{html.escape(title)}</h2>\n{shown}{content}\n</section>"
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    head = "".join(f"<th>{html.escape(str(column))}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def definitions(values: Mapping[str, Any]) -> str:

@@ -15,8 +15,9 @@ from keras_gssl.pretext.tasks import TASKS, make_tasks
 from keras_gssl.report.answers import calibration, confusion, every_class, mistakes, per_class
 from keras_gssl.report.charts import curves, svg
 from keras_gssl.report.images import Figure, gallery, side_by_side, transform_examples, with_heat
-from keras_gssl.report.page import definitions, page, percent, section, table
+from keras_gssl.report.page import definitions, page, percent, section
 from keras_gssl.report.run_data import RunData, read_run
+from keras_gssl.report.tables import table
 
 EXPLAINED = 6
 

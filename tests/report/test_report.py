@@ -17,7 +17,9 @@ from keras_gssl.report.comparison import write_comparison
 from keras_gssl.report.explanations import draw_explanation
 from keras_gssl.report.fonts import drawable
 from keras_gssl.report.model_card import write_model_card
+from keras_gssl.report.page import page, section
 from keras_gssl.report.run_report import write_report
+from keras_gssl.report.tables import long_table
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.settings import METHODS, TrainingSettings
 from keras_gssl.runs.training import train
@@ -100,7 +102,7 @@ def test_names_are_escaped(tmp_path, runs):
     (folder / "data.json").write_text(json.dumps(about))
     (folder / "manifest.json").unlink()  # which would tell that this is not what the run wrote
     text = write_report(folder).read_text()
-    assert "<script>" not in text and html.escape("a<b>") in text
+    assert "<script>alert" not in text and html.escape("a<b>") in text
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
@@ -127,6 +129,38 @@ def test_in_a_browser(report, tmp_path, width, theme):
         assert picture.width == width
         corner = sum(picture.convert("RGB").getpixel((2, 2))) / 3
     assert corner < 40 if theme == DARK else corner > 215
+
+
+SORTED = """<script>
+window.addEventListener("load", () => {
+  const rows = () => [...document.querySelectorAll("tbody tr")].filter((row) => !row.hidden);
+  const first = () => rows()[0].cells[0].textContent;
+  const accuracy = document.querySelectorAll("th button")[2];
+  accuracy.click();
+  const worst = first();
+  accuracy.click();
+  const best = first();
+  const search = document.querySelector("input");
+  search.value = "CLASS 77";
+  search.dispatchEvent(new Event("input"));
+  document.title = JSON.stringify({ worst, best, found: rows().length, said: document.querySelector("output").value });
+});
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
+def test_a_thousand_classes_are_sorted_and_searched(tmp_path):
+    accuracies = ["-" if i == 500 else f"{(i * 37) % 1000 / 10:.2f}" for i in range(1000)]
+    rows = [(f"class {i}", f"{5000 - i:,}", accuracies[i]) for i in range(1000)]
+    part = section("Every class", long_table(("class", "training images", "accuracy"), rows, "class"))
+    (tmp_path / "page.html").write_text(page("Many", "", [part]).replace("</body>", f"{SORTED}</body>"))
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+    done = subprocess.run(
+        [*command, (tmp_path / "page.html").as_uri()], capture_output=True, text=True, check=True, timeout=120
+    )
+    found = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout)[1]))
+    assert found == {"worst": "class 0", "best": "class 27", "found": 11, "said": "11 of 1000"}
+    assert "CONSOLE" not in done.stderr
 
 
 def test_comparison(runs, tmp_path, capsys):

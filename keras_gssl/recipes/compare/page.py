@@ -15,7 +15,8 @@ from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.recipes.compare.paired import Difference, paired_difference, verdict
 from keras_gssl.recipes.compare.plan import Plan
 from keras_gssl.report.charts import dots, svg
-from keras_gssl.report.page import definitions, page, section, table
+from keras_gssl.report.page import definitions, page, section
+from keras_gssl.report.tables import long_table, table
 from keras_gssl.runs.result import RunResult
 
 Results = Mapping[str, Sequence[RunResult]]
@@ -147,8 +148,8 @@ def _per_class(results: Results) -> str:
     for index in np.argsort(counts, kind="stable"):
         cells = (("-" if np.isnan(mean[index]) else f"{100 * mean[index]:.1f}") for mean in means.values())
         rows.append((names[index], f"{counts[index]:,}", *cells))
-    note = "Percent of the class' test images, mean over the runs; the rarest class first."
-    return section("Every class", table(("class", "training images", *means), rows), note, wide=True)
+    note = "Percent of the class' test images, mean over the runs; the rarest class first, a heading sorts by it."
+    return section("Every class", long_table(("class", "training images", *means), rows, "class"), note, wide=True)
 
 
 def _settings(plan: Plan, results: Results) -> str:
