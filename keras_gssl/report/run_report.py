@@ -120,7 +120,8 @@ def _curves(run: RunData) -> list[str]:
             section(
                 "Gate weights",
                 svg("Gate weights over epochs", curves(gates, "mean weight")),
-                f"How much each pretext task counts, mean over the images of an epoch; gate: {gating}.",
+                "How much each pretext task counts, mean over the images of an epoch. "
+                + GATES_SAID.get(gating, f"The gate is {gating}."),
             ),
             section(
                 "Pretext tasks",
@@ -130,6 +131,21 @@ def _curves(run: RunData) -> list[str]:
             ),
         ]
     return sections
+
+
+#: What a gate does, for somebody who has met none.
+GATES_SAID = {
+    "frozen": "The gate is frozen: it is never trained, so that its first, random weights decide.",
+    "learned": "The gate is learned: the loss trains it, so that it goes to the task that is easiest.",
+    "rewarded": "The gate is rewarded: a task counts more the better its head tells it and the more it agrees with the "
+    "class loss.",
+    "look-ahead": "The gate looks ahead: a task counts more the further a step on it would lower the class loss; what "
+    "is missing to 1 counts for no task.",
+    "none": "There is no gate: every task counts fully.",
+    "uniform": "Every task counts the same.",
+    "random": "Drawn anew for every image, as a control.",
+    "shuffled": "Those of the look-ahead gate, each given to another image, as a control.",
+}
 
 
 def _labels_of(tasks: list[str]) -> dict[str, int]:

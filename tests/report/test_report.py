@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_gssl.errors import UserError
+from keras_gssl.pretext.catalogue import GATES
 from keras_gssl.report.__main__ import main
 from keras_gssl.report.charts import class_accuracy, confusion, svg
 from keras_gssl.report.comparison import write_comparison
@@ -18,7 +19,7 @@ from keras_gssl.report.explanations import draw_explanation
 from keras_gssl.report.fonts import drawable
 from keras_gssl.report.model_card import write_model_card
 from keras_gssl.report.page import page, section
-from keras_gssl.report.run_report import write_report
+from keras_gssl.report.run_report import GATES_SAID, write_report
 from keras_gssl.report.tables import long_table
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.settings import METHODS, TrainingSettings
@@ -210,3 +211,7 @@ def test_names_are_text_in_the_model_card():
 
     assert as_text("American_lobster, red (2)") == "American_lobster, red (2)"
     assert as_text("a|b\n<script>[x](y)\x1b[31m$z$`") == r"a\|b\\n\<script\>\[x\](y)\\x1b\[31m\$z\$" + "\\`"
+
+
+def test_every_gate_is_explained():
+    assert set(GATES_SAID) == set(GATES)
