@@ -40,7 +40,7 @@ def _moved(name: str) -> str:
 
 
 def _examples() -> str:
-    parts = ["# Examples", "Each runs as it is, in less than a minute on two cores."]
+    parts = ["# Examples", "Each runs as it is, in less than a minute on two cores; `serve.py` until it is stopped."]
     for path in sorted((ROOT / "examples").glob("*.py")):
         parts += [f"## {path.name}", f"```python\n{path.read_text(encoding='utf-8').strip()}\n```"]
     return "\n\n".join(parts) + "\n"

@@ -19,17 +19,20 @@ LARGEST = 20_000_000  # bytes of a picture
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # a stranger's file is not to start anything else
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
-class_names = json.loads(session.get_modelmeta().custom_metadata_map["class_names"])
+about = session.get_modelmeta().custom_metadata_map
+class_names = json.loads(about["class_names"])
 height, width = session.get_inputs()[0].shape[1:3]
+made_square = ImageOps.pad if about.get("fit") == "pad" else ImageOps.fit
 
 
 def classify(content: bytes) -> dict[str, float]:
     """The three likeliest classes and their probabilities, of a picture of any size."""
     picture = ImageOps.exif_transpose(Image.open(io.BytesIO(content), formats=FORMATS)).convert("RGB")
-    pixels = np.asarray(ImageOps.fit(picture, (width, height)))[None]
-    (logits,) = session.run(["logits"], {"image": pixels})
-    likely = np.exp(logits[0] - logits[0].max())
-    likely /= likely.sum()
+    pixels = np.asarray(made_square(picture, (width, height), Image.Resampling.BILINEAR))[None]
+    (likely,) = session.run(None, {"image": pixels.astype(about["input"].split()[0])})[0]
+    if about["output"] != "probabilities":
+        likely = np.exp(likely - likely.max())
+        likely /= likely.sum()
     return {class_names[index]: round(float(likely[index]), 4) for index in np.argsort(-likely)[:3]}
 
 
@@ -41,7 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             content = self.rfile.read(min(int(self.headers["Content-Length"]), LARGEST))
             self.answer(200, json.dumps(classify(content)).encode(), "application/json")
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, Image.DecompressionBombError):
             self.answer(400, f"expected a picture as {', '.join(FORMATS)}".encode(), "text/plain")
 
     def answer(self, status, content, kind):

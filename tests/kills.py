@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
@@ -13,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -46,9 +46,13 @@ def start(photos: Path, run: Path) -> int:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     code = 1
-    with contextlib.suppress(BaseException):
+    try:
         code = work(photos, run)
-    os._exit(code)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def phase(run: Path) -> str:
@@ -124,7 +128,7 @@ def main(kills: int, seed: int = 0) -> int:
                     phases[phase(run)] += 1
                     continue
                 if status:
-                    log = run.with_suffix(".log").read_text().strip().splitlines()
+                    log = run.with_suffix(".log").read_text().strip().splitlines() or ["no output"]
                     wrong.append(f"run {runs}: exit code {os.waitstatus_to_exitcode(status)}: {log[-1]}")
                 else:
                     wrong += in_a_process(whole, run, f"run {runs}")

@@ -26,7 +26,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 TESTS = (
     "tests/pretext/test_tasks.py", "tests/pretext/test_gates.py", "tests/test_losses.py", "tests/test_layers.py",
     "tests/test_optimizers.py", "tests/models/test_gated.py", "tests/runs/test_settings.py",
-    "tests/export/test_export.py",
+    "tests/export/test_export.py", "tests/runs/test_paused.py",
 )  # fmt: skip
 TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 #: TensorFlow has no wheels of old versions for young Pythons: the first of these that installs is the oldest.
@@ -43,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for python in chosen.pythons:
         for age in chosen.ages:
             interpreter = find(python)
-            row = tried(interpreter, age) if interpreter else ("-", "-", "not tried: no such Python here")
-            rows[python, age] = row
+            if interpreter is None:
+                rows.setdefault((python, age), ("-", "-", "not tried: no such Python was to be had"))
+                continue
+            row = rows[python, age] = tried(interpreter, age)
             failed += row[2].startswith("fails")
             print(f"Python {python}, {age}: TensorFlow {row[0]}, Keras {row[1]}: {row[2]}", flush=True)
             PAGE.write_text(page(rows), encoding="utf-8")
@@ -70,8 +72,11 @@ def tried(interpreter: str, age: str) -> tuple[str, str, str]:
             return "-", "-", "fails: it cannot be installed"
         versions = subprocess.run(
             [python, "-c", "import tensorflow, keras; print(tensorflow.__version__, keras.__version__)"],
-            check=True, capture_output=True, text=True,
-        ).stdout.split()  # fmt: skip
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        if versions.returncode:
+            return "-", "-", f"fails: {_last(versions.stderr)}"
+        tensorflow, keras = versions.stdout.split()
         use = subprocess.run(
             ["bash", str(HERE / "use_installed.sh"), f"{scratch}/bin", scratch],
             check=False,
@@ -79,7 +84,7 @@ def tried(interpreter: str, age: str) -> tuple[str, str, str]:
             text=True,
         )
         if use.returncode:
-            return versions[0], versions[1], f"fails: {_last(use.stderr)}"
+            return tensorflow, keras, f"fails: {_last(use.stderr)}"
         # Warnings are errors in the suite for the versions that it is written with; here they are not.
         tests = subprocess.run(
             [python, "-m", "pytest", "-q", "-n", "2", "-o", "filterwarnings=default", *TESTS],
@@ -88,8 +93,8 @@ def tried(interpreter: str, age: str) -> tuple[str, str, str]:
         summary = re.sub(r" in [\d.]+s.*|, \d+ warnings?", "", _last(tests.stdout))
         if tests.returncode:
             print("\n".join(tests.stdout.splitlines()[-60:]), file=sys.stderr)
-            return versions[0], versions[1], f"fails: {summary}"
-        return versions[0], versions[1], f"works: {summary}"
+            return tensorflow, keras, f"fails: {summary}"
+        return tensorflow, keras, f"works: {summary}"
 
 
 def install(python: str, age: str) -> bool:

@@ -148,6 +148,21 @@ def test_the_page_of_settings_lists_them_as_they_are():
     assert settings_table() in (ROOT / "docs/settings.md").read_text()
 
 
+def comparison_table(told):
+    """What the README shows of a comparison."""
+    rows = ["| method | all classes | rare classes |", "|---|---|---|"]
+    for name, figures in told["methods"].items():
+        cells = [f"{mean:.1f} ({spread:.1f})" for mean, spread in (figures["accuracy"], figures["few"])]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def test_the_readme_shows_the_comparison_as_it_was_measured():
+    told = json.loads((ROOT / "recipes/comparisons/pictures_lt.json").read_text())
+    assert comparison_table(told) in (ROOT / "README.md").read_text()
+    assert {figures["runs"] for figures in told["methods"].values()} == {3}
+
+
 def test_the_readme_is_of_one_screen():
     text = (ROOT / "README.md").read_text()
     assert len(text.encode()) <= 7000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
+from keras_gssl.pretext.catalogue import GATES
 from keras_gssl.pretext.tasks import TASKS, make_tasks
 from keras_gssl.report.answers import calibration, confusion, every_class, mistakes, per_class
 from keras_gssl.report.charts import curves, svg
@@ -115,13 +117,12 @@ def _curves(run: RunData) -> list[str]:
         gates = {task: run.series(f"gate_{task}") for task in tasks}
         told = {task: (run.series(f"{task}_accuracy")[0], 100 * run.series(f"{task}_accuracy")[1]) for task in tasks}
         chance = ", ".join(f"{task} {100 / labels:.1f} %" for task, labels in _labels_of(tasks).items())
-        gating = run.result.settings["gating"]
         sections += [
             section(
                 "Gate weights",
                 svg("Gate weights over epochs", curves(gates, "mean weight")),
                 "How much each pretext task counts, mean over the images of an epoch. "
-                + GATES_SAID.get(gating, f"The gate is {gating}."),
+                + said_of_gate(run.result.settings),
             ),
             section(
                 "Pretext tasks",
@@ -146,6 +147,16 @@ GATES_SAID = {
     "random": "Drawn anew for every image, as a control.",
     "shuffled": "Those of the look-ahead gate, each given to another image, as a control.",
 }
+
+
+def said_of_gate(settings: Mapping[str, Any]) -> str:
+    """What the gate of a run did."""
+    gating = settings["gating"]
+    if settings.get("gate_weights"):
+        return "The weights were given beforehand."
+    if gating in GATES and len(settings["tasks"]) < GATES[gating].least_tasks:
+        gating = "none"
+    return GATES_SAID.get(gating, f"The gate is {gating}.")
 
 
 def _labels_of(tasks: list[str]) -> dict[str, int]:

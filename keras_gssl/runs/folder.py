@@ -80,7 +80,10 @@ class RunFolder:
             ) from error
         own = {path.name for path in vars(self).values() if isinstance(path, Path)}
         found = sorted(path.name for path in self.path.iterdir() if path.name in own or is_checkpoint(path))
-        if found and not self._never_began(found):
+        if found and self._never_began(found):
+            for name in (*found, self.manifest.path.name):
+                (self.path / name).unlink(missing_ok=True)
+        elif found:
             raise UserError(
                 f"{self.path} holds {', '.join(found[:3])}, of another run or of yours: choose another folder "
                 f"(run_dir), or move them away."
@@ -110,7 +113,7 @@ class RunFolder:
         if self.last.exists() or (not found and self.metrics.exists()):
             return len(self.read_history()), self.manifest.check(self.last)
         for epochs, path in found:
-            complaint = self.manifest.complaint(path) or _of_archive(path)
+            complaint = self.state_complaint(path)
             if complaint is None:
                 return epochs, path
             print(f"{complaint.split(':')[0]}: the checkpoint before it is taken.", flush=True)
@@ -122,6 +125,10 @@ class RunFolder:
                 f"missing): bring one back from a copy, or train anew in another folder."
             )
         return 0, None
+
+    def state_complaint(self, path: Path) -> str | None:
+        """What is wrong with a training state, by the manifest and, as not every run has one, by its own checksums."""
+        return self.manifest.complaint(path) or _of_archive(path)
 
     def read_history(self, epochs: int | None = None) -> list[dict[str, str]]:
         """The rows of the first `epochs` epochs, or all."""

@@ -45,9 +45,11 @@ def read_paused(folder: RunFolder, finished: int) -> Paused | None:
         path = folder.paused_model(epoch, steps)
         if epoch != finished:
             return None
-        folder.manifest.check(path)
+        complaint = folder.state_complaint(path)
     except DamagedFileError as error:
-        print(f"{str(error).split(':')[0]}: the run goes on from its last finished epoch.", flush=True)
+        complaint = str(error)
+    if complaint is not None:
+        print(f"{complaint.split(':')[0]}: the run goes on from its last finished epoch.", flush=True)
         return None
     metrics = tuple(kept[f"metric_{number}"] for number in range(len(kept) - 3))
     return Paused(path, epoch, steps, float(kept["seconds"]), metrics)
@@ -72,7 +74,7 @@ class PauseWhenAsked(keras.callbacks.Callback):
         self._epoch, self._steps = epoch, 0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._steps = batch + 1
+        self._steps += self.model.steps_per_execution  # `batch` is the first or the last of them, by Keras' version
         self._obey()
 
     def on_test_begin(self, logs: Any = None) -> None:

@@ -129,7 +129,7 @@ class TrainingSettings:
     validation_freq: int = setting(1, "evaluate on the test set every so many epochs")
     run_dir: str | None = setting(None, "folder of the run; default runs/NAME, or the next free runs/NAME-2, ...")
     quick: bool = setting(False, "a trial of seconds: few images, few epochs, a small network")
-    resume: bool = setting(False, "go on after the last finished epoch of run_dir")
+    resume: bool = setting(False, "go on where the run in run_dir stopped")
 
     def __post_init__(self) -> None:
         check_fields(self)

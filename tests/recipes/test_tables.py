@@ -4,6 +4,8 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -203,11 +205,12 @@ def test_the_part_of_a_page_is_replaced(tmp_path):
         tables.write_between_marks(path, "new\n", marks)
 
 
-def test_runs_in_turn_resume_the_killed_and_pass_over_the_failed(small, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("how", [-signal.SIGKILL, 143])
+def test_runs_in_turn_resume_the_killed_and_pass_over_the_failed(small, tmp_path, monkeypatch, capsys, how):
     """One run fails, one was killed and finished before: both are treated as a user expects."""
     monkeypatch.chdir(tmp_path)
     results = tmp_path / "results"
-    assert _in_turn(small, results, monkeypatch, failing="ce", killed_once="moe") == 1
+    assert _in_turn(small, results, monkeypatch, failing="ce", killed_once="moe", how=how) == 1
     printed = capsys.readouterr()
     assert "2 runs, 0 already in" in printed.out and "1 done, 1 failed." in printed.out
     assert "failed: quickstart_0.05_ce_2_epochs_seed0: exit code 2: error: no luck" in printed.err
@@ -219,33 +222,28 @@ def test_runs_in_turn_resume_the_killed_and_pass_over_the_failed(small, tmp_path
     assert (tmp_path / "runs/small/small.png").exists()
 
 
-def _in_turn(small, results, monkeypatch, failing="", killed_once=""):
+def _in_turn(small, results, monkeypatch, failing="", killed_once="", how=-signal.SIGKILL):
     """The tables command with the training itself replaced by a stand-in process."""
     killed = []
 
-    class Done:
-        returncode = 0
-
-    def process(command, stdout, **options):
+    def process(command, log):
         folder = RunFolder(command[command.index("--run-dir") + 1])
         folder.path.mkdir(parents=True, exist_ok=True)
         table = select(read_table(small, {}, [0]), (), ["Digits 0.05"])
         (run,) = [each for each in table.runs if each.name == folder.path.name]
-        done = Done()
         if run.settings.method == failing:
-            stdout.write("error: no luck\n")
-            done.returncode = 2
-        elif run.settings.method == killed_once and not killed:
+            log.write("error: no luck\n")
+            return 2
+        if run.settings.method == killed_once and not killed:
             assert "--resume" not in command
             killed.append(run)
             folder.settings.write_text("{}")
-            done.returncode = -signal.SIGKILL
-        else:
-            assert ("--resume" in command) == bool(killed)
-            folder.metrics.write_text(json.dumps(result(run, 0.5, 0.5).to_json()))
-        return done
+            return how
+        assert ("--resume" in command) == bool(killed)
+        folder.metrics.write_text(json.dumps(result(run, 0.5, 0.5).to_json()))
+        return 0
 
-    monkeypatch.setattr(runner.subprocess, "run", process)
+    monkeypatch.setattr(runner, "_ended", process)
     return tables.main([str(small), "--results", str(results), "--seeds", "0", "--columns", "Digits 0.05"])
 
 
@@ -257,6 +255,39 @@ def test_a_real_run_in_turn(of_pictures, tmp_path, monkeypatch, capsys):
     assert f"done: {run.name}" in capsys.readouterr().out
     assert "test images; method ce" in (tmp_path / f"runs/small-quick/{run.name}.log").read_text()
     assert not (tmp_path / "recipes").exists(), "a trial is no result"
+
+
+SLOW_TO_STOP = """
+import pathlib, signal, sys, time
+def stop(number, frame):
+    time.sleep(1)
+    pathlib.Path("saved").write_text(str(number))
+    sys.exit(128 + number)
+signal.signal(signal.SIGTERM, stop), signal.signal(signal.SIGINT, stop)
+pathlib.Path("started").touch()
+time.sleep(60)
+"""
+STOPPED = """
+import sys
+from keras_gssl.errors import as_command
+from keras_gssl.recipes.tables.runner import _ended
+code = "import sys; exec(sys.argv[1])"
+sys.exit(as_command(lambda: _ended([sys.executable, "-c", code, sys.argv[1]], sys.stdout)))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_stops_a_table_lets_its_run_save_its_state(tmp_path, number):
+    """A signal to the command; a terminal sends SIGINT to its whole group."""
+    command = [sys.executable, "-c", STOPPED, SLOW_TO_STOP]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True
+    ) as table:
+        while table.poll() is None and not (tmp_path / "started").exists():
+            time.sleep(0.05)
+        os.killpg(table.pid, number) if number == signal.SIGINT else table.send_signal(number)
+        assert table.wait(20) == 128 + number
+    assert (tmp_path / "saved").read_text() == str(int(number))
 
 
 def test_ray_cluster_of_two_workers_one_killed(of_pictures, tmp_path, monkeypatch, capsys):

@@ -19,7 +19,7 @@ from keras_gssl.report.explanations import draw_explanation
 from keras_gssl.report.fonts import drawable
 from keras_gssl.report.model_card import write_model_card
 from keras_gssl.report.page import page, section
-from keras_gssl.report.run_report import GATES_SAID, write_report
+from keras_gssl.report.run_report import GATES_SAID, said_of_gate, write_report
 from keras_gssl.report.tables import long_table
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.settings import METHODS, TrainingSettings
@@ -215,3 +215,6 @@ def test_names_are_text_in_the_model_card():
 
 def test_every_gate_is_explained():
     assert set(GATES_SAID) == set(GATES)
+    assert "frozen" in said_of_gate({"gating": "frozen", "tasks": ["lorot", "flip"]})
+    assert "no gate" in said_of_gate({"gating": "frozen", "tasks": ["lorot"], "gate_weights": []})
+    assert "beforehand" in said_of_gate({"gating": "frozen", "tasks": ["lorot", "flip"], "gate_weights": [0.7, 0.3]})

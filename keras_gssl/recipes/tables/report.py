@@ -65,7 +65,7 @@ def _of_full_length(table: Table, run: Run, result: Result) -> bool:
 
 
 def _is_short(table: Table, run: Run, result: Result) -> bool:
-    return not (_is_full(result) if table.has_paper else _of_full_length(table, run, result))
+    return not _is_full(result) if table.has_paper else result.epochs < run.settings.epochs
 
 
 def _is_full(result: Result) -> bool:

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from keras_gssl.errors import UserError
+from keras_gssl.errors import INTERRUPTED, TERMINATED, UserError
 from keras_gssl.extras import extra
+from keras_gssl.interrupts import Terminated
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run
 from keras_gssl.recipes.tables.ledger import same_experiment
@@ -66,12 +67,24 @@ def run_in_turn(runs: Sequence[Run], folders: Path) -> Iterator[Outcome]:
             print(f"{run.title or run.name} ...", flush=True)
             command = [sys.executable, "-m", f"keras_gssl.recipes.{run.recipe}", *arguments(run, folder)]
             with log_file(folder).open("a", encoding="utf-8") as log:
-                code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
-            if code > 0:  # it failed by itself and would again; a negative code is a signal: it was killed
+                code = _ended(command, log)
+            if code > 0 and code not in (INTERRUPTED, TERMINATED):  # it failed by itself and would again
                 yield Outcome(run, folder, failure=f"exit code {code}: {_last_line(log_file(folder))}")
                 break
         else:
-            yield finished(run, folder) or Outcome(run, folder, failure=f"killed {1 + RETRIES} times (signal {-code})")
+            yield finished(run, folder) or Outcome(run, folder, failure=f"killed {1 + RETRIES} times ({code})")
+
+
+def _ended(command: Sequence[str], log: IO[str]) -> int:
+    """The exit code of a run; who stops the table stops the run in good order, which then has saved its state."""
+    with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt as stop:
+            if isinstance(stop, Terminated):  # of a terminal's Ctrl-C the run knows; asked twice, it ends at once
+                process.terminate()
+            process.wait()
+            raise
 
 
 def run_on_ray(
