@@ -28,7 +28,9 @@ section svg text { font-family: system-ui, sans-serif; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--faint); }
-th:first-child, td:first-child { text-align: left; white-space: nowrap; } th { color: var(--soft); font-weight: 600; }
+td { white-space: nowrap; } th:first-child, td:first-child { text-align: left; }
+td:first-child { white-space: normal; overflow-wrap: break-word; min-width: 9rem; }
+th { color: var(--soft); font-weight: 600; }
 .gallery { display: grid; gap: .6rem; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); }
 .gallery.small { grid-template-columns: repeat(auto-fill, minmax(4.5rem, 5.5rem)); }
 .gallery.pairs { grid-template-columns: repeat(auto-fill, minmax(min(100%, 13rem), 1fr)); }

@@ -105,15 +105,15 @@ def verdict(figures: Mapping[str, Sequence[float]], what: str, unit: str, overla
     needed = pairs_needed(against[closest], overlap, len(others))
     advice = (
         f"about {max(needed - count, 1)} more {unit} would tell a difference of {100 * against[closest].mean:.1f} "
-        f"points between {best} and {closest}"
+        f"points from {closest}"
         if needed is not None
-        else f"no sensible number of {unit} would tell {best} from {closest}: they are as good as equal"
+        else f"no sensible number of {unit} would tell it from {closest}: they are as good as equal"
     )
     beaten = [name for name in others if against[name].certain]
-    worse = f"; certainly below the best: {', '.join(beaten)}" if beaten else ""
+    above = f", certainly above {', '.join(beaten)}" if beaten else ""
     return (
-        f"The differences between {best} ({mean:.1f} % {what}) and {', '.join(open_ones)} are noise at {count} "
-        f"{unit}{worse}; {advice}."
+        f"{best} has the highest {what} ({mean:.1f} %){above}; at {count} {unit} its lead over "
+        f"{', '.join(open_ones)} is noise; {advice}."
     )
 
 
