@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -13,6 +14,7 @@ from keras_gssl.data.pictures.decode import DepthRange, depth_range_in
 from keras_gssl.data.pictures.found import VALIDATION
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.errors import UserError
+from keras_gssl.probabilities import prior_offsets
 from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 
@@ -76,7 +78,7 @@ def read_held_out(folders: Sequence[str | Path]) -> HeldOut:
         for positions, logits in groups:
             if len(positions) != len(logits):
                 raise UserError(f"{run.path} is a trial, which has fewer pictures than it lists: audit whole runs.")
-            for position, values in zip(positions, softmax(logits.astype("float64"), axis=1), strict=True):
+            for position, values in zip(positions, _probabilities(run, known, logits), strict=True):
                 name = str(listing.names[position])
                 sums[name] = sums.get(name, 0) + values
                 counts[name] = counts.get(name, 0) + 1
@@ -97,6 +99,20 @@ def read_held_out(folders: Sequence[str | Path]) -> HeldOut:
         source["fit"],
         depth_range_in(source),
     )
+
+
+def _probabilities(run: RunFolder, about: dict[str, Any], logits: np.ndarray) -> np.ndarray:
+    """Of the classes as frequent as in the pictures themselves: labels are judged beside how rare their class is.
+
+    A network that was trained for classes of equal weight would find rare ones everywhere.
+    """
+    logits = logits.astype("float64")
+    if run.calibration.exists():  # runs of version 0.1 have none
+        calibration = run.read_json(run.calibration)
+        counts = np.asarray(about["class_counts"], "float64")
+        logits = logits / (calibration.get("temperature") or 1.0)
+        logits = logits + np.asarray(prior_offsets(calibration["trained_mix"], counts / counts.sum()))
+    return softmax(logits, axis=1)
 
 
 def _runs_in(folder: Path) -> list[RunFolder]:
