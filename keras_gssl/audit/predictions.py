@@ -14,7 +14,7 @@ from keras_gssl.data.pictures.decode import DepthRange, depth_range_in
 from keras_gssl.data.pictures.found import VALIDATION
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.errors import UserError
-from keras_gssl.probabilities import prior_offsets
+from keras_gssl.probabilities import Adjustment, prior_offsets
 from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 
@@ -109,9 +109,8 @@ def _probabilities(run: RunFolder, about: dict[str, Any], logits: np.ndarray) ->
     logits = logits.astype("float64")
     if run.calibration.exists():  # runs of version 0.1 have none
         calibration = run.read_json(run.calibration)
-        counts = np.asarray(about["class_counts"], "float64")
-        logits = logits / (calibration.get("temperature") or 1.0)
-        logits = logits + np.asarray(prior_offsets(calibration["trained_mix"], counts / counts.sum()))
+        offsets = prior_offsets(calibration["trained_mix"], about["class_counts"])
+        logits = Adjustment(calibration.get("temperature", 1.0), offsets).of(logits)
     return softmax(logits, axis=1)
 
 

@@ -18,7 +18,7 @@ from keras_gssl.data.pictures.folder import Reading, load_listing
 from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.data.sources import cifar10_lt, cifar100_lt, digits_lt
 from keras_gssl.errors import UserError
-from keras_gssl.files import replacing, write_csv, write_json
+from keras_gssl.files import remove, replacing, write_csv, write_json
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.manifest import DamagedFileError
 
@@ -29,7 +29,9 @@ SOURCES = {each.__name__: each for each in (cifar10_lt, cifar100_lt, digits_lt, 
 
 
 def write_description(folder: RunFolder, data: ImageData) -> None:
-    """Write what is known of the data before the first epoch."""
+    """Write what is known of the data before the first epoch, in place of what a run left that died while it did so."""
+    for path in (folder.pictures, folder.doubles, folder.manifest.path):  # not every run writes the first two
+        remove(path)
     write_json(folder.data, describe(data))
     written = [folder.data]
     if data.listing is not None:

@@ -80,10 +80,7 @@ class RunFolder:
             ) from error
         own = {path.name for path in vars(self).values() if isinstance(path, Path)}
         found = sorted(path.name for path in self.path.iterdir() if path.name in own or is_checkpoint(path))
-        if found and self._never_began(found):
-            for name in (*found, self.manifest.path.name):
-                (self.path / name).unlink(missing_ok=True)
-        elif found:
+        if found and not self._never_began(found):
             raise UserError(
                 f"{self.path} holds {', '.join(found[:3])}, of another run or of yours: choose another folder "
                 f"(run_dir), or move them away."
