@@ -1,6 +1,6 @@
 """A page and a service that classify pictures, with onnxruntime, NumPy and Pillow alone: no TensorFlow, no keras_gssl.
 
-python examples/serve.py classifier.onnx           # http://127.0.0.1:8000
+python examples/serve.py classifier.onnx        # http://127.0.0.1:8000, or a port of your own after the file
 curl --data-binary @photo.jpg http://127.0.0.1:8000
 """
 
@@ -54,5 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-print("http://127.0.0.1:8000", flush=True)
-http.server.HTTPServer(("127.0.0.1", 8000), Handler).serve_forever()
+port = int(sys.argv[2]) if len(sys.argv) > 2 else 8000
+with http.server.HTTPServer(("127.0.0.1", port), Handler) as server:
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)  # it listens by now: who reads this may ask
+    server.serve_forever()

@@ -85,7 +85,7 @@ def test_the_example_of_a_service_answers(tmp_path, small_data):
     model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, small_data.image_shape), small_data.num_classes)
     gssl.export.to_onnx(gssl.export.Deployable.from_model(model, small_data), tmp_path / "classifier.onnx")
     Image.fromarray(small_data.test_images[0]).resize((50, 30)).save(tmp_path / "photo.jpg")
-    command = [sys.executable, str(ROOT / "examples/serve.py"), str(tmp_path / "classifier.onnx")]
+    command = [sys.executable, str(ROOT / "examples/serve.py"), str(tmp_path / "classifier.onnx"), "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as service:
         try:
             address = service.stdout.readline().strip()
