@@ -7,6 +7,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import keras
 import numpy as np
 import pytest
 
@@ -19,6 +20,12 @@ def pytest_collection_finish():
     """All is imported: a million objects that garbage collection need not look through again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Initial weights that are the same in every run: no test is to fail on a Tuesday."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.bounds import COUNT, Bounds
 from keras_gssl.configured import Configured
 from keras_gssl.data import colour, geometry
 from keras_gssl.draws import whole_numbers
@@ -38,6 +39,8 @@ _AMOUNTS = ("threshold", "bits", *_FACTORS, *_SWITCHES)
 _NEUTRAL = dict(zip(_AMOUNTS, (256, 8, 1, 1, 1, 1, 0, 0), strict=True))
 #: RandAugment's operations.
 RAND_OPERATIONS = ("identity", "solarize", "posterize", *_FACTORS, *_SWITCHES, *geometry.OPERATIONS)
+MAGNITUDE = Bounds(least=0, most=30, whole=True)
+PIXEL = Bounds(least=0, most=255, whole=True)
 
 
 class ImageAugmentation(Configured):
@@ -134,8 +137,8 @@ class RandAugment(ImageAugmentation):
     """
 
     def __init__(self, num_ops: int = 2, magnitude: int = 9):
-        self.num_ops = _whole("RandAugment(num_ops=...)", num_ops, 1)
-        self.magnitude = _whole("RandAugment(magnitude=...)", magnitude, 0, 30)
+        self.num_ops = int(COUNT.check("RandAugment num_ops", num_ops))
+        self.magnitude = int(MAGNITUDE.check("RandAugment magnitude", magnitude))
 
     def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
         drawn = tf.stack([draw((self.num_ops,), len(RAND_OPERATIONS)), draw((self.num_ops,), 2)], 2)
@@ -167,8 +170,8 @@ class Cutout(ImageAugmentation):
     """
 
     def __init__(self, size: int = 16, fill: int = 0):
-        self.size = _whole("Cutout(size=...)", size, 1)
-        self.fill = _whole("Cutout(fill=...)", fill, 0, 255)
+        self.size = int(COUNT.check("Cutout size", size))
+        self.fill = int(PIXEL.check("Cutout fill", fill))
 
     def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
         height, width, channels = images.shape[1:]
@@ -226,11 +229,3 @@ def _operate(images: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
     for name, found in (("autocontrast", colour.autocontrast(histograms)), ("equalize", colour.equalize(histograms))):
         tables = tf.where(own[name][:, tf.newaxis, tf.newaxis] > 0, found, tables)
     return geometry.affine(colour.look_up(images, tables), amounts[:, :6])
-
-
-def _whole(name: str, value: int, least: int, most: int | None = None) -> int:
-    allowed = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not allowed or value < least or (most is not None and value > most):
-        wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number {wanted}, received {value!r}.")
-    return int(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from keras_gssl.recipes import cifar10_lt, cifar100_lt, image_folder, quickstart, tiny_imagenet
+from keras_gssl.recipes import cifar10_lt, cifar100_lt, digits_lt, image_folder, tiny_imagenet
 from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.runs.settings import TrainingSettings
 
@@ -30,7 +30,7 @@ RECIPES: Mapping[str, Recipe] = {
     "cifar10_lt": Recipe(cifar10_lt.main, CifarSettings, cifar10_lt),
     "cifar100_lt": Recipe(cifar100_lt.main, CifarSettings, cifar100_lt),
     "tiny_imagenet": Recipe(tiny_imagenet.main, tiny_imagenet.TinyImageNetSettings, tiny_imagenet),
-    "quickstart": Recipe(quickstart.main, quickstart.QuickstartSettings, quickstart),
+    "digits_lt": Recipe(digits_lt.main, digits_lt.DigitsSettings, digits_lt),
 }
 
 

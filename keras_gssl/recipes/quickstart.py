@@ -1,8 +1,15 @@
-"""The whole way in about a minute, without any download: train, evaluate, export.
+"""The whole way in two minutes, without any download: train, compare, export.
 
-Trains gated self-supervision on long-tailed handwritten digits (110 pictures of the most frequent class, 2 of the
-rarest), then a plain cross-entropy run of the same length, compares both on frequent and rare classes, and exports the
-classifier as ONNX and SavedModel.
+Four trainings on long-tailed handwritten digits (110 pictures of the most frequent class, 2 of the rarest), each with
+one thing more than the one before: plain cross-entropy, the loss for long tails, altered quadrants, pretext tasks with
+their gate. So one sees which part of the gain comes from what. The last one is exported as ONNX and SavedModel.
+
+Test accuracy in percent after the last epoch, mean (standard deviation) over seeds 0 to 4, measured beforehand:
+
+    cross-entropy                      80.5 (0.7)   rare classes 68.2 (1.3)
+    LDAM-DRW                           90.7 (1.3)                86.0 (2.2)
+    LDAM-DRW + augmentation alone      90.8 (0.7)                86.1 (1.2)
+    LDAM-DRW + gated tasks             91.8 (0.5)                87.7 (0.9)
 
     python -m keras_gssl.recipes.quickstart
 """
@@ -21,34 +28,27 @@ from keras_gssl.export.onnx_file import to_onnx
 from keras_gssl.export.saved_model import to_saved_model
 from keras_gssl.metrics import FEW_BELOW, MANY_ABOVE
 from keras_gssl.recipes.command_line import parse, run
+from keras_gssl.recipes.digits_lt import DigitsSettings
 from keras_gssl.recipes.results import format_table
 from keras_gssl.recipes.run_dirs import choose_folder
+from keras_gssl.recipes.titles import title
 from keras_gssl.report.comparison import write_comparison
 from keras_gssl.report.model_card import write_model_card
 from keras_gssl.report.run_report import write_report
 from keras_gssl.runs.folder import RunFolder
-from keras_gssl.runs.precision import PRECISIONS
 from keras_gssl.runs.result import RunResult
-from keras_gssl.runs.settings import METHODS, TrainingSettings, setting
+from keras_gssl.runs.settings import LOSSES, METHODS
 from keras_gssl.runs.training import train
 
 NAME = "quickstart"
-
-
-@dataclasses.dataclass(frozen=True)
-class QuickstartSettings(TrainingSettings):
-    """A small network and a short schedule."""
-
-    backbone: str = setting("resnet8", "network: resnet8, resnet14, ..., resnet32, ...")
-    epochs: int = setting(60, "passes over the training images")
-    batch_size: int = setting(32, "images per step")
-    precision: str = setting("float32", "Keras dtype policy; so small a network gains nothing by another", PRECISIONS)
-    validation_freq: int = setting(5, "evaluate on the test set every so many epochs")
-    imbalance_ratio: float = setting(0.02, "images of the rarest class over those of the most frequent one")
+MEASURED = """
+One seed tells little. Over seeds 0 to 4, measured beforehand, with 95 % intervals of paired differences: the loss for
+long tails brought 10.2 points (8.0 to 12.4), altered quadrants alone 0.1 (-1.5 to 1.6), tasks and gate 1.1 more (-0.1
+to 2.3); on rare classes 17.8 (14.0 to 21.6), 0.2 (-2.2 to 2.5) and 1.5 (0.1 to 2.9)."""
 
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> dict[str, RunResult]:
-    settings = parse(QuickstartSettings, NAME, __doc__, argv)
+    settings = parse(DigitsSettings, NAME, __doc__, argv)
     folder = choose_folder(NAME, settings.run_dir, settings.resume)
     try:
         data = digits_lt(settings.imbalance_ratio)
@@ -56,43 +56,56 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.
         raise
     except ValueError as error:  # a ratio that leaves a class without pictures
         raise UserError(str(error)) from error
-    plain_settings = dataclasses.replace(settings, **METHODS["ce"])
-    plain_folder = RunFolder(folder.path / "plain_cross_entropy")
+    runs = runs_of(settings, folder)
 
     print(f"1. Data: {data.name}, {len(data.train_labels)} training pictures, {len(data.test_labels)} test pictures.")
     print(f"   Training pictures per class: {', '.join(map(str, data.class_counts))}.")
+    print(f"2. Training, {settings.effective().epochs} epochs each:")
     start = time.monotonic()
-    name = "gated self-supervision" if settings.method == "moe" else f"method {settings.method}"
-    print(f"2. {name.capitalize()}: {' + '.join(settings.tasks) or 'no pretext task'}, loss {settings.loss}.")
-    gated = train(settings, data, folder, settings.resume, 10, callbacks)
-    print("3. Plain cross-entropy, same network, same length.")
-    plain = train(
-        plain_settings, data, plain_folder, settings.resume and plain_folder.settings.exists(), report_every=10
-    )
+    results = {}
+    for name, (its_settings, its_folder) in reversed(runs.items()):  # first the one whose folder a --resume asks for
+        print(f"   {name}", flush=True)
+        resume = settings.resume and its_folder.settings.exists()
+        its_callbacks = callbacks if its_folder is folder else ()
+        results[name] = train(its_settings, data, its_folder, resume, 20, its_callbacks)
     seconds = time.monotonic() - start
-    print("4. Report and export.")
-    for each in (folder, plain_folder):
-        write_report(each.path)
-        write_model_card(each.path)
-    comparison = write_comparison([folder.path, plain_folder.path], folder.path / "comparison.html")
+    print("3. Reports and exports.")
+    for _, its_folder in runs.values():
+        write_report(its_folder.path)
+        write_model_card(its_folder.path)
+    paths = [its_folder.path for _, its_folder in runs.values()]
+    comparison = write_comparison(paths, folder.path / "comparison.html")
     deployable = load_deployable(folder.path)
     files = [
         to_onnx(deployable, folder.path / "classifier.onnx"),
         to_saved_model(deployable, folder.path / "classifier"),
     ]
 
-    rows = {name: gated.last_epoch, "plain cross-entropy": plain.last_epoch}
-    length = f"{settings.effective().epochs} epochs ({seconds:.0f} s for both runs)"
-    print(f"\nTest accuracy in percent after {length}, one seed:")
-    print(format_table(rows))
+    print(f"\nTest accuracy in percent after {settings.effective().epochs} epochs ({seconds:.0f} s for all), one seed:")
+    print(format_table({name: results[name].last_epoch for name in runs}))
     print(f"many: more than {MANY_ABOVE} training pictures per class; few: fewer than {FEW_BELOW}.")
+    if dataclasses.replace(settings, seed=0, run_dir=None, resume=False) == DigitsSettings():
+        print(MEASURED)
     print(f"\nRun folder:       {folder.path}")
-    print(f"Report:           {folder.report}   (a page to open in a browser)")
-    print(f"Both runs:        {comparison}")
+    print(f"All runs:         {comparison}")
     for kind, file in zip(("ONNX:      ", "SavedModel:"), files, strict=True):
         print(f"{kind}       {file}   (pixels 0-255 in, logits out, checked against Keras)")
     print(f"Keras classifier: {folder.classifier}")
-    return {"gated": gated, "plain": plain}
+    print(f"Report:           {folder.report.resolve().as_uri()}   (open it in a browser)")
+    return results
+
+
+def runs_of(settings: DigitsSettings, folder: RunFolder) -> dict[str, tuple[DigitsSettings, RunFolder]]:
+    """What is trained and where, by the names that tables show: plain cross-entropy, then with one thing more each.
+
+    The last is what was asked for.
+    """
+    runs = {}
+    for method in dict.fromkeys(("ce", LOSSES[settings.loss], "augment-only")):
+        its_settings = dataclasses.replace(settings, **METHODS[method])
+        if its_settings.method == method != settings.method:  # without tasks there is nothing to alter
+            runs[title(method, its_settings.loss)] = its_settings, RunFolder(folder.path / method)
+    return {**runs, title(settings.method, settings.loss): (settings, folder)}
 
 
 if __name__ == "__main__":

@@ -82,8 +82,10 @@ def predict(
     """Logits of all images, by default those for testing, shape `(count, classes)`, and what the last layer gets,
     shape `(count, features)`."""
     both = keras.Model(classifier.input, [classifier.output, classifier.get_layer("logits").input])
-    signature = [tf.TensorSpec((None, *data.image_shape), tf.float32)]
-    step = tf.function(lambda images: both(images, training=False), input_signature=signature)
+    # Traced here: a process that evaluates many networks is else warned of functions that are traced again and again.
+    step = tf.function(lambda images: both(images, training=False)).get_concrete_function(
+        tf.TensorSpec((None, *data.image_shape), tf.float32)
+    )
     logits, features = zip(*(step(images) for images, _ in batches or data.test()), strict=True)
     return np.concatenate(logits), np.concatenate(features)
 

@@ -160,8 +160,8 @@ class TrainingSettings:
             )
         if self.plain_epochs + self.retrain_epochs >= self.epochs:
             raise ValueError(
-                f"plain_epochs and retrain_epochs are the last of the epochs: received {self.plain_epochs} and "
-                f"{self.retrain_epochs} of {self.epochs}"
+                f"plain_epochs and retrain_epochs are the last of the epochs, so fewer: received {self.plain_epochs} "
+                f"and {self.retrain_epochs} of {self.epochs}"
             )
         if self.schedule != "steps" and self.warmup_epochs >= self.epochs - self.retrain_epochs:
             raise ValueError(
@@ -233,6 +233,12 @@ class TrainingSettings:
             for name, value in dataclasses.asdict(self).items()
             if name not in ("run_dir", "resume", "data_dir", "source")
         }
+
+
+def with_default(name: str, default: Any) -> Any:
+    """A field for the settings of a recipe: that of `TrainingSettings` with another default."""
+    (field,) = [each for each in dataclasses.fields(TrainingSettings) if each.name == name]
+    return dataclasses.field(default=default, metadata=field.metadata)
 
 
 def apply_method(

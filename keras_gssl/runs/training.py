@@ -114,12 +114,9 @@ def _prepare(
     report_every: int,
 ) -> SupervisedModel:
     """The model as it was left, or a new one, pretrained if the settings say so."""
-    if paused is not None:
-        print(f"Resuming {folder.path} after step {paused.steps} of epoch {paused.epoch + 1} of {settings.epochs}.")
-        return load_model(folder, paused.path)
-    if checkpoint is not None:
-        print(f"Resuming {folder.path} after {finished} of {settings.epochs} epochs.")
-        return load_model(folder, checkpoint)
+    state = _as_it_was_left(str(folder.path), settings, folder, finished, checkpoint, paused)
+    if state is not None:
+        return state
     model = build_model(settings, data)
     if settings.pretraining == "rotation":
         pretrained = pretrain(settings, data, RunFolder(folder.path / "pretraining"), report_every)
@@ -133,11 +130,8 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
     folder.path.mkdir(parents=True, exist_ok=True)
     finished, checkpoint = folder.checkpoint()
     paused = read_paused(folder, finished)
-    state = paused.path if paused else checkpoint
-    if state is not None:
-        model = load_model(folder, state)
-        print(f"Resuming the pretraining after {finished} of {settings.epochs} epochs.")
-    else:
+    model = _as_it_was_left("the pretraining", settings, folder, finished, checkpoint, paused)
+    if model is None:
         with seeded(settings.seed):
             model = rotation_model(backbone_of(settings, data), make_optimizer(settings, data))
     if finished < settings.epochs:
@@ -146,6 +140,24 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
         _fit(model, batches, settings, folder, finished, paused, report_every)
     finish(folder)
     return model
+
+
+def _as_it_was_left(
+    name: str,
+    settings: TrainingSettings,
+    folder: RunFolder,
+    finished: int,
+    checkpoint: Path | None,
+    paused: Paused | None,
+) -> SupervisedModel | None:
+    """The model of a training that was stopped; None where none was begun."""
+    if paused is not None:
+        print(f"Resuming {name} after step {paused.steps} of epoch {paused.epoch + 1} of {settings.epochs}.")
+        return load_model(folder, paused.path)
+    if checkpoint is not None:
+        print(f"Resuming {name} after {finished} of {settings.epochs} epochs.")
+        return load_model(folder, checkpoint)
+    return None
 
 
 def _say_if_short(settings: TrainingSettings) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,12 +16,14 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes import cifar10_lt, cifar100_lt, quickstart
 from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import make_parser, parse, read_config
+from keras_gssl.recipes.digits_lt import DigitsSettings
 from keras_gssl.recipes.tiny_imagenet import TinyImageNetSettings
+from keras_gssl.runs.folder import RunFolder
 from tests.data.test_data import needs_cifar10
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
-    "quickstart": quickstart.QuickstartSettings,
+    "digits_lt": DigitsSettings,
     "cifar10_lt": CifarSettings,
     "cifar100_lt": CifarSettings,
     "tiny_imagenet": TinyImageNetSettings,
@@ -143,9 +146,32 @@ def test_a_resumed_run_keeps_its_settings(tmp_path):
 def test_quickstart_quick_prints_what_it_did(tmp_path, capsys):
     quickstart.main(["--quick", "--run-dir", str(tmp_path / "run")])
     printed = capsys.readouterr().out
-    for part in ("many", "medium", "few", "gated self-supervision", "plain cross-entropy", "classifier.onnx", "ONNX"):
+    for part in ("many", "medium", "few", "classifier.onnx", "ONNX"):
         assert part in printed
+    for name in ("cross-entropy", "LDAM-DRW", "LDAM-DRW + augmentation alone", "LDAM-DRW + gated tasks"):
+        assert len(re.findall(rf"\n{re.escape(name)}  +[\d.]+ ", printed)) == 1, "a line of the table"
+    assert f"Report:           file://{tmp_path}/run/report.html" in printed
+    assert "Over seeds" not in printed, "a trial is not what was measured"
     assert (tmp_path / "run/classifier.onnx").exists() and (tmp_path / "run/classifier/saved_model.pb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "methods"),
+    [
+        ([], ["ce", "ldam-drw", "augment-only", "moe"]),
+        (["--loss", "balanced"], ["ce", "balanced", "augment-only", "moe"]),
+        (["--method", "augment-only"], ["ce", "ldam-drw", "augment-only"]),
+        (["--method", "ldam-drw"], ["ce", "ldam-drw"]),
+        (["--method", "ssp"], ["ce", "ldam-drw", "ssp"]),
+    ],
+)
+def test_quickstart_adds_one_thing_after_the_other(tmp_path, arguments, methods):
+    settings = read(DigitsSettings, *arguments)
+    runs = quickstart.runs_of(settings, RunFolder(tmp_path / "run"))
+    assert [each.method for each, _ in runs.values()] == methods
+    *before, (last, folder) = runs.values()
+    assert last == settings and folder.path == tmp_path / "run"
+    assert [folder.path.name for _, folder in before] == methods[:-1]
 
 
 @needs_cifar10

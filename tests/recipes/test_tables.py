@@ -24,17 +24,18 @@ from tests.pictures import make_folder
 
 ROOT = Path(__file__).parents[2]
 SMALL = """
-title = "Digits"
+title = "CIFAR"
 seeds = [0, 1]
 [settings]
 epochs = 2
 [[columns]]
-name = "Digits 0.05"
-recipe = "quickstart"
+name = "CIFAR 0.05"
+recipe = "cifar10_lt"
 imbalance_ratio = 0.05
 [[columns]]
-name = "Digits 0.02"
-recipe = "quickstart"
+name = "CIFAR 0.02"
+recipe = "cifar10_lt"
+imbalance_ratio = 0.02
 [[rows]]
 name = "Plain"
 method = "ce"
@@ -45,7 +46,7 @@ method = "moe"
 tasks = ["lorot", "flip"]
 """
 
-#: A table whose runs train one network on 42 pictures, where the quickstart trains two, exports and compares them.
+#: A table whose runs train on 42 pictures.
 OF_PICTURES = """
 title = "Shapes"
 seeds = [0]
@@ -113,15 +114,15 @@ def test_the_papers_tables(name, rows, columns):
 
 def test_grid(small):
     table = read_table(small, {"epochs": 7}, [5])
-    cell = table.cells["Gated", "Digits 0.05"]
+    cell = table.cells["Gated", "CIFAR 0.05"]
     (run,) = cell.runs
-    assert run.name == "quickstart_0.05_moe_lorot_flip_frozen_7_epochs_seed5"
+    assert run.name == "cifar10_lt_0.05_moe_lorot_flip_frozen_7_epochs_seed5"
     assert run.settings.imbalance_ratio == 0.05 and cell.paper is None
-    assert table.cells["Plain", "Digits 0.05"].paper == 80.0 and table.cells["Plain", "Digits 0.02"].paper is None
+    assert table.cells["Plain", "CIFAR 0.05"].paper == 80.0 and table.cells["Plain", "CIFAR 0.02"].paper is None
     other = read_table(small, {"ssl_ratio": 1, "flip_axis": "columns"}).runs[2]
-    assert other.name == "quickstart_0.05_moe_lorot_flip_frozen_ssl_ratio-1.0_flip_axis-columns_2_epochs_seed0"
+    assert other.name == "cifar10_lt_0.05_moe_lorot_flip_frozen_ssl_ratio-1.0_flip_axis-columns_2_epochs_seed0"
     assert len({run.name for run in read_table(small).runs}) == 8
-    part = select(table, ["Plain"], ["Digits 0.02"])
+    part = select(table, ["Plain"], ["CIFAR 0.02"])
     assert part.rows == ("Plain",) and len(part.runs) == 1
     with pytest.raises(UserError, match="no row 'Magic'; it has 'Plain', 'Gated'"):
         select(table, ["Magic"])
@@ -130,7 +131,7 @@ def test_grid(small):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('recipe = "quickstart"\n[[rows]]', 'recipe = "cook"\n[[rows]]', "recipe must be one of .*received 'cook'"),
+        ("cifar10_lt", "cook", "recipe must be one of .*received 'cook'"),
         ('method = "ce"', 'method = "magic"', "row 'Plain', column .*: method must be one of"),
         ("epochs = 2", "epochs = 0", "epochs must be at least 1"),
         ("epochs = 2", "epoch = 2", "unknown setting 'epoch'"),
@@ -150,13 +151,13 @@ def test_mistakes_in_a_table_are_named(small, old, new, message):
 
 def test_ledger_finds_the_same_run_and_no_other(small, tmp_path):
     table = read_table(small)
-    first, second = table.cells["Plain", "Digits 0.05"].runs
-    other = table.cells["Plain", "Digits 0.02"].runs[0]
+    first, second = table.cells["Plain", "CIFAR 0.05"].runs
+    other = table.cells["Plain", "CIFAR 0.02"].runs[0]
     ledger = Ledger(tmp_path / "results")
     assert ledger.find(first) is None
     path = ledger.add(first, result(first, 0.7, 0.75))
-    assert path.name == "quickstart_0.05_ce_2_epochs_seed0.json"
-    assert ledger.add(other, result(other, 0.6, 0.6)).name == "quickstart_0.02_ce_2_epochs_seed0.json"
+    assert path.name == "cifar10_lt_0.05_ce_2_epochs_seed0.json"
+    assert ledger.add(other, result(other, 0.6, 0.6)).name == "cifar10_lt_0.02_ce_2_epochs_seed0.json"
     assert ledger.add(other, result(other, 0.6, 0.6)).name.endswith("seed0_2.json"), "none is written over"
     for each in (ledger, Ledger(tmp_path / "results")):
         assert each.find(first) and each.find(other) and each.find(second) is None
@@ -169,16 +170,16 @@ def test_ledger_finds_the_same_run_and_no_other(small, tmp_path):
 def test_report_keeps_paper_full_and_short_runs_apart(small, tmp_path):
     table = read_table(small, {"epochs": 200})
     ledger = Ledger(tmp_path / "results")
-    for run, last in zip(table.cells["Plain", "Digits 0.05"].runs, (0.70, 0.72), strict=True):
+    for run, last in zip(table.cells["Plain", "CIFAR 0.05"].runs, (0.70, 0.72), strict=True):
         ledger.add(run, result(run, last, 0.75))
-    (run, _) = read_table(small).cells["Gated", "Digits 0.02"].runs
+    (run, _) = read_table(small).cells["Gated", "CIFAR 0.02"].runs
     ledger.add(run, result(run, 0.5, 0.5, full_length=False))
     text = markdown(table, ledger)
     assert "| Plain | 80.00 | 75.00 (0.00) | 71.00 (1.41) | 2 |" in text
     assert "| Gated |  |  |  |  |" in text, "empty cells are empty; the short run is not in the table"
-    assert "*Short runs of 2 epochs*" in text and "| Digits 0.02 | Gated | 50.00 | 50.00 | 1 |" in text
+    assert "*Short runs of 2 epochs*" in text and "| CIFAR 0.02 | Gated | 50.00 | 50.00 | 1 |" in text
     short = markdown(table, ledger, only_with_results=True)
-    assert "*Digits 0.02*" not in short and "No full-length run of ours yet: Digits 0.02." in short
+    assert "*CIFAR 0.02*" not in short and "No full-length run of ours yet: CIFAR 0.02." in short
     assert picture(table, ledger, tmp_path / "table.png").stat().st_size > 10_000
     assert math.isclose(ledger.of(run)[0].content.last_epoch.accuracy, 0.5)
 
@@ -187,7 +188,7 @@ def test_a_table_without_figures_of_the_paper_is_as_long_as_it_says(small, tmp_p
     text = "\n".join(line for line in small.read_text().splitlines() if not line.startswith("paper"))
     (tmp_path / "ours.toml").write_text(text)
     table, ledger = read_table(tmp_path / "ours.toml"), Ledger(tmp_path / "results")
-    (run, _) = table.cells["Gated", "Digits 0.02"].runs
+    (run, _) = table.cells["Gated", "CIFAR 0.02"].runs
     ledger.add(run, result(run, 0.5, 0.6, full_length=False))
     told = markdown(table, ledger)
     assert "| Gated | 60.00 | 50.00 | 1 |" in told and "paper" not in told and "Short runs" not in told
@@ -213,12 +214,12 @@ def test_runs_in_turn_resume_the_killed_and_pass_over_the_failed(small, tmp_path
     assert _in_turn(small, results, monkeypatch, failing="ce", killed_once="moe", how=how) == 1
     printed = capsys.readouterr()
     assert "2 runs, 0 already in" in printed.out and "1 done, 1 failed." in printed.out
-    assert "failed: quickstart_0.05_ce_2_epochs_seed0: exit code 2: error: no luck" in printed.err
+    assert "failed: cifar10_lt_0.05_ce_2_epochs_seed0: exit code 2: error: no luck" in printed.err
     assert len(list(results.glob("*.json"))) == 1
     assert _in_turn(small, results, monkeypatch) == 0
     assert "2 runs, 1 already in" in capsys.readouterr().out
     assert len(list(results.glob("*.json"))) == 2
-    assert tables.main([str(small), "--results", str(results), "--report", "--columns", "Digits 0.05"]) == 0
+    assert tables.main([str(small), "--results", str(results), "--report", "--columns", "CIFAR 0.05"]) == 0
     assert (tmp_path / "runs/small/small.png").exists()
 
 
@@ -229,7 +230,7 @@ def _in_turn(small, results, monkeypatch, failing="", killed_once="", how=-signa
     def process(command, log):
         folder = RunFolder(command[command.index("--run-dir") + 1])
         folder.path.mkdir(parents=True, exist_ok=True)
-        table = select(read_table(small, {}, [0]), (), ["Digits 0.05"])
+        table = select(read_table(small, {}, [0]), (), ["CIFAR 0.05"])
         (run,) = [each for each in table.runs if each.name == folder.path.name]
         if run.settings.method == failing:
             log.write("error: no luck\n")
@@ -244,7 +245,7 @@ def _in_turn(small, results, monkeypatch, failing="", killed_once="", how=-signa
         return 0
 
     monkeypatch.setattr(runner, "_ended", process)
-    return tables.main([str(small), "--results", str(results), "--seeds", "0", "--columns", "Digits 0.05"])
+    return tables.main([str(small), "--results", str(results), "--seeds", "0", "--columns", "CIFAR 0.05"])
 
 
 def test_a_real_run_in_turn(of_pictures, tmp_path, monkeypatch, capsys):

@@ -12,18 +12,9 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run, make_run
 from keras_gssl.recipes.tables.runner import finished
+from keras_gssl.recipes.titles import PLAIN, title
 from keras_gssl.runs.result import RunResult
-from keras_gssl.runs.settings import LOSSES
 
-#: What training with a class loss alone is called.
-PLAIN = {
-    "ce": "cross-entropy",
-    "class-balanced": "class-balanced cross-entropy",
-    "balanced": "logit-adjusted cross-entropy",
-    "ldam-drw": "LDAM-DRW",
-}
-#: What methods do beside the class loss that the settings name.
-BESIDE = {"augment-only": "augmentation alone", "moe": "gated tasks", "sum": "tasks without a gate"}
 #: What is compared unless the user says otherwise, the plainest first.
 METHODS = (*PLAIN, "augment-only", "moe")
 
@@ -107,16 +98,9 @@ def make_plan(
             for seed in seeds
             for part in parts
         ]
-        title = _title(method, made[0].settings.loss)
-        runs[title] = tuple(dataclasses.replace(run, title=f"{title}, {_which(run)}") for run in made)
+        name = title(method, made[0].settings.loss)
+        runs[name] = tuple(dataclasses.replace(run, title=f"{name}, {_which(run)}") for run in made)
     return Plan(source if own else Path(source).resolve().name, tuple(runs), tuple(seeds), folds, runs)
-
-
-def _title(method: str, loss: str) -> str:
-    """What a method is called, with the class loss that it has under these settings."""
-    if method in BESIDE:
-        return f"{PLAIN[LOSSES[loss]]} + {BESIDE[method]}"
-    return PLAIN.get(method, method)
 
 
 def _which(run: Run) -> str:
