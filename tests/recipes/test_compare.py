@@ -10,8 +10,8 @@ from scipy import stats
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.compare.command import main
 from keras_gssl.recipes.compare.page import summary
-from keras_gssl.recipes.compare.paired import paired_difference, pairs_needed, verdict
 from keras_gssl.recipes.compare.plan import METHODS, make_plan
+from keras_gssl.recipes.paired import paired_difference, pairs_needed, verdict
 from keras_gssl.recipes.titles import PLAIN
 from keras_gssl.runs.result import RunResult, Scores
 from tests.pictures import make_folder

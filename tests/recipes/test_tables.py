@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +139,7 @@ def test_grid(small):
         ("[80.0, nan]", "[80.0]", "row 'Plain' has 1 figures of the paper for 2 columns"),
         ('name = "Gated"', 'name = "Plain"', "every row needs a name of its own"),
         ("title", "caption", "received 'caption' as well"),
+        ("[settings]", 'against = "Magic"\n[settings]', "against must be the name of a row, received 'Magic'"),
         ("seeds = [0, 1]", "seeds = [0,", "not valid TOML"),
         ('method = "moe"', 'method = "sum"\ngating = "frozen"', "contradicts the other settings"),
     ],
@@ -194,6 +196,22 @@ def test_a_table_without_figures_of_the_paper_is_as_long_as_it_says(small, tmp_p
     assert "| Gated | 60.00 | 50.00 | 1 |" in told and "paper" not in told and "Short runs" not in told
     longer = markdown(read_table(tmp_path / "ours.toml", {"epochs": 3}), ledger)
     assert "| Gated |  |  |  |" in longer and "*Short runs of 2 epochs*, not comparable with those above" in longer
+
+
+def test_rows_are_held_against_one_of_them_over_the_same_seeds(small, tmp_path):
+    small.write_text(small.read_text().replace("[0, 1]", '[0, 1, 2]\nagainst = "Plain"'))
+    table, ledger = read_table(small, {"epochs": 200}), Ledger(tmp_path / "results")
+    ours = {"Plain": (0.70, 0.72, 0.71), "Gated": (0.72, 0.75, None)}  # one seed of the gated runs is to come
+    for row, accuracies in ours.items():
+        for run, accuracy in zip(table.cells[row, "CIFAR 0.05"].runs, accuracies, strict=True):
+            if accuracy is not None:
+                ledger.add(run, result(run, accuracy, 0.75))
+    told = markdown(table, ledger)
+    # Differences of 2 and 3 points: a standard error of 0.5, times 12.706 of one degree of freedom.
+    assert "| method | all classes | rare classes | seeds |" in told
+    assert re.search(r"\| Gated \| \+2.50 \(-3.85 to \+8.85\) \| [^|]* \| 2 \|", told)
+    assert told.count("above *Plain*") == 1, "there is nothing to compare in the other column"
+    assert "above" not in markdown(select(table, ["Gated"]), ledger)
 
 
 def test_the_part_of_a_page_is_replaced(tmp_path):

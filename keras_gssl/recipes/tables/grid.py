@@ -17,7 +17,7 @@ from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import METHODS, TrainingSettings, apply_method, check_method
 
 KEYS = {
-    "the file": {"title", "seeds", "settings", "columns", "rows"},
+    "the file": {"title", "seeds", "against", "settings", "columns", "rows"},
     "a column": {"name", "recipe"},
     "a row": {"name", "paper"},
 }
@@ -95,10 +95,13 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
+    """Rows times columns; `against` is the row that the others are compared with, over the same seeds."""
+
     title: str
     columns: tuple[str, ...]
     rows: tuple[str, ...]
     cells: Mapping[tuple[str, str], Cell]
+    against: str | None = None
 
     @property
     def has_paper(self) -> bool:
@@ -117,7 +120,8 @@ def read_table(path: str | Path, overrides: Mapping[str, Any] | None = None, see
 
     Args:
         path: The file: `title`, `seeds`, `[settings]` for all runs, `[[columns]]` with `name`, `recipe` and settings,
-            `[[rows]]` with `name`, settings (usually `method`) and `paper`, one figure per column (`nan` for none).
+            `[[rows]]` with `name`, settings (usually `method`) and `paper`, one figure per column (`nan` for none);
+            `against`, the name of the row that the others are compared with.
         overrides: Settings that replace the file's.
         seeds: Replace the file's.
 
@@ -137,6 +141,9 @@ def read_table(path: str | Path, overrides: Mapping[str, Any] | None = None, see
         names = [entry.get("name") for entry in entries]
         if None in names or len(set(names)) < len(names):
             raise UserError(f"{path}: every {kind} needs a name of its own, received {names}.")
+    against = content.get("against")
+    if against is not None and against not in [row["name"] for row in rows]:
+        raise UserError(f"{path}: against must be the name of a row, received {against!r}.")
     cells = {}
     for row in rows:
         paper = row.get("paper", [math.nan] * len(columns))
@@ -163,6 +170,7 @@ def read_table(path: str | Path, overrides: Mapping[str, Any] | None = None, see
         tuple(column["name"] for column in columns),
         tuple(row["name"] for row in rows),
         cells,
+        against,
     )
 
 
@@ -175,7 +183,8 @@ def select(table: Table, rows: Sequence[str] = (), columns: Sequence[str] = ()) 
     kept_rows = tuple(name for name in table.rows if not rows or name in rows)
     kept_columns = tuple(name for name in table.columns if not columns or name in columns)
     cells = {(r, c): cell for (r, c), cell in table.cells.items() if r in kept_rows and c in kept_columns}
-    return Table(table.title, kept_columns, kept_rows, cells)
+    against = table.against if table.against in kept_rows else None
+    return dataclasses.replace(table, columns=kept_columns, rows=kept_rows, cells=cells, against=against)
 
 
 def _check_types(path: str | Path, content: Mapping[str, Any], seeds: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_gssl.recipes.catalogue import RECIPES
+from keras_gssl.recipes.tables.differences import differences
 from keras_gssl.recipes.tables.grid import Run, Table
 from keras_gssl.recipes.tables.ledger import Ledger, Result
 from keras_gssl.runs.result import Scores
@@ -50,10 +51,10 @@ def summarise(results: Sequence[Result]) -> Summary | None:
     )
 
 
-def full_runs(table: Table, ledger: Ledger) -> dict[tuple[str, str], Summary | None]:
-    """For each cell, what full-length runs of its experiment gave."""
+def full_runs(table: Table, ledger: Ledger) -> dict[tuple[str, str], list[Result]]:
+    """For each cell, the full-length runs of its experiment."""
     return {
-        place: summarise([each for each in ledger.of(cell.runs[0]) if _of_full_length(table, cell.runs[0], each)])
+        place: [each for each in ledger.of(cell.runs[0]) if _of_full_length(table, cell.runs[0], each)]
         for place, cell in table.cells.items()
     }
 
@@ -92,7 +93,9 @@ def short_runs(table: Table, ledger: Ledger) -> dict[int, dict[tuple[str, str], 
 def markdown(table: Table, ledger: Ledger, only_with_results: bool = False) -> str:
     """The whole report. `only_with_results` leaves out data sets on which nothing was run, and names them."""
     note = OF_PAPER if table.has_paper else OF_OURS
-    full, lines, left_out = full_runs(table, ledger), [f"**{table.title}.** {note}", ""], []
+    results = full_runs(table, ledger)
+    full = {place: summarise(runs) for place, runs in results.items()}
+    lines, left_out = [f"**{table.title}.** {note}", ""], []
     for column in table.columns:
         if only_with_results and not any(full[row, column] for row in table.rows):
             left_out.append(column)
@@ -108,6 +111,8 @@ def markdown(table: Table, ledger: Ledger, only_with_results: bool = False) -> s
             ]
             lines.append(f"| {row} | " + " | ".join(cells if table.has_paper else cells[1:]) + " |")
         lines.append("")
+        if table.against is not None:
+            lines.append(differences({row: results[row, column] for row in table.rows}, table.against))
     if left_out:
         lines += [f"No full-length run of ours yet: {', '.join(left_out)}.", ""]
     for epochs, cells_of in short_runs(table, ledger).items():
@@ -135,7 +140,7 @@ def picture(table: Table, ledger: Ledger, path: Path) -> Path:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    full = full_runs(table, ledger)
+    full = {place: summarise(runs) for place, runs in full_runs(table, ledger).items()}
     across = min(3, len(table.columns))
     down = -(-len(table.columns) // across)
     size = (3.2 * across + 2.2, (0.34 * len(table.rows) + 1.0) * down + 0.9)
