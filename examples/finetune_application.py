@@ -15,7 +15,7 @@ digits = gssl.data.digits_lt(0.1)
 labels, few = digits.train_labels, slice(0, 160)
 images = np.repeat(np.repeat(digits.train_images, 2, axis=1), 2, axis=2)  # 32x32 pixels to 64x64
 
-backbone = gssl.backbones.make_backbone("MobileNetV2", (64, 64, 3), weights)  # scales pixels itself
+backbone = gssl.backbones.make_backbone("MobileNet", (64, 64, 3), weights)  # scales pixels itself
 model = gssl.GatedSSLModel(
     backbone,
     num_classes=digits.num_classes,

@@ -11,12 +11,12 @@ import keras_gssl as gssl
 from keras_gssl.devices import strategy_for
 from keras_gssl.errors import UserError
 
-SCRIPT = Path(__file__).with_name("two_devices.py")
+ROOT = Path(__file__).parents[1]
 
 
 def run_with_two_devices(method, folder):
-    command = [sys.executable, str(SCRIPT), method, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.two_devices", method, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
 
 

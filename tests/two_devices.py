@@ -12,6 +12,7 @@ from keras_gssl.devices import strategy_for
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.settings import METHODS, TrainingSettings
 from keras_gssl.runs.training import train
+from tests.networks import small_backbone
 
 
 def fit(devices, method, file):
@@ -19,7 +20,7 @@ def fit(devices, method, file):
     tasks = () if method == "sla-sd" else (gssl.Flip(), gssl.LoRotE(), gssl.ShuffleChannels())
     with strategy_for(2).scope() if devices == 2 else contextlib.nullcontext():
         keras.utils.set_random_seed(0)
-        backbone = gssl.backbones.resnet_cifar(8)
+        backbone = small_backbone(32)
         if method == "sla-sd":
             model = gssl.SLASDModel(backbone, 10)
         else:
@@ -49,7 +50,7 @@ def fit_arrays(devices, file):
         with strategy.scope():
             keras.utils.set_random_seed(0)
             model = gssl.GatedSSLModel(
-                gssl.backbones.resnet_cifar(8), 10, tasks, preprocessing=gssl.PixelNormalization(data.mean, data.std)
+                small_backbone(32), 10, tasks, preprocessing=gssl.PixelNormalization(data.mean, data.std)
             )
             model.compile(gssl.SGD(1e-3, momentum=0.9), gssl.LDAMLoss(data.class_counts), metrics=["accuracy"])
         model.class_weights.assign(np.linspace(0.5, 1.5, 10))

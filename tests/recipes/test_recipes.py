@@ -20,6 +20,7 @@ from keras_gssl.recipes.digits_lt import DigitsSettings
 from keras_gssl.recipes.tiny_imagenet import TinyImageNetSettings
 from keras_gssl.runs.folder import RunFolder
 from tests.data.test_data import needs_cifar10
+from tests.made_up_cifar import prepare
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
@@ -180,34 +181,17 @@ def test_cifar10_quick(tmp_path, capsys):
     assert "last epoch" in capsys.readouterr().out
 
 
-@pytest.fixture
-def cifar100(tmp_path, monkeypatch):
-    """A data set of CIFAR-100's shape and tail, prepared by tensorflow-datasets itself from made-up pictures."""
-    import tensorflow_datasets as tfds
-
-    random, counts = np.random.default_rng(0), gssl.data.long_tail_counts(100, 500, 0.01)
+def test_cifar100_lt_quick(tmp_path, capsys, monkeypatch):
+    counts = gssl.data.long_tail_counts(100, 500, 0.01)
+    random = np.random.default_rng(0)
     labels = {"train": random.permutation(np.repeat(np.arange(100), counts)), "test": np.repeat(np.arange(100), 2)}
-
-    def examples(split):
-        for number, label in enumerate(labels[split]):
-            image = random.integers(0, 256, (32, 32, 3)).astype("uint8")
-            name = f"{split}_{number:05d}"
-            yield name, {"id": name, "image": image, "label": int(label), "coarse_label": int(label) // 5}
-
-    builder_class = tfds.builder_cls("cifar100")
-    monkeypatch.setattr(
-        builder_class, "_split_generators", lambda self, manager: {split: examples(split) for split in labels}
-    )
-    builder = builder_class(data_dir=str(tmp_path / "tfds"))
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
-    return tmp_path / "tfds"
-
-
-def test_an_epoch_of_cifar100_lt(cifar100, tmp_path, capsys):
-    arguments = ["--epochs", "1", "--backbone", "resnet8", "--data-dir", str(cifar100)]
+    prepare("cifar100", labels, tmp_path / "tfds", monkeypatch)
+    data = gssl.data.cifar100_lt(0.01, data_dir=str(tmp_path / "tfds"))
+    assert len(data.train_labels) == 10_847 and data.class_counts[::99] == [500, 5]
+    arguments = ["--quick", "--backbone", "resnet8", "--data-dir", str(tmp_path / "tfds")]
     results = cifar100_lt.main([*arguments, "--run-dir", str(tmp_path / "run")])
-    assert "10847 training and 200 test images" in capsys.readouterr().out
-    assert len(results.last_epoch.per_class) == 100 and results.data["class_counts"][::99] == [500, 5]
+    assert "training and 200 test images" in capsys.readouterr().out
+    assert len(results.last_epoch.per_class) == 100
 
 
 def test_cifar100_needs_its_data(tmp_path, monkeypatch):
