@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_gssl.backend import keras, tf
+from keras_gssl.backend import keras, save, tf
 from keras_gssl.errors import StorageError, UserError
 from keras_gssl.files import remove
 from keras_gssl.runs.folder import RunFolder
@@ -62,7 +62,7 @@ def deciding(row: Mapping[str, Any]) -> float | None:
 def save_model(model: keras.Model, folder: RunFolder, path: Path) -> None:
     """Save so that `path` is either the old file or the whole new one."""
     with folder.manifest.replacing(path) as partial:
-        model.save(partial)
+        save(model, partial)
 
 
 def load_model(folder: RunFolder, path: Path) -> keras.Model:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import keras_gssl as gssl
+from keras_gssl.backend import save
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.checkpoints import EpochWriter
@@ -20,6 +21,7 @@ from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import METHODS, TrainingSettings
 from keras_gssl.runs.training import train
+from tests.networks import small_backbone
 from tests.pictures import make_folder
 
 SMALL = TrainingSettings(backbone="resnet8", epochs=3, batch_size=16, learning_rate=0.05)
@@ -182,6 +184,17 @@ def test_a_run_is_not_written_over(tmp_path):
         choose_folder("x", str(tmp_path), resume=False)
     with pytest.raises(UserError, match="Nothing to resume"):
         choose_folder("x", str(tmp_path / "new"), resume=True)
+
+
+def test_saving_does_not_make_an_optimizer_each_time(tmp_path, make_model, monkeypatch):
+    """Keras would, and 70 KiB of memory stay with every one: 350 MiB in a run of 5,000 epochs."""
+    model = make_model(backbone=small_backbone())
+    model.optimizer.build(model.trainable_variables)
+    save(model, tmp_path / "first.keras")
+    monkeypatch.setattr(keras.optimizers.Optimizer, "__init__", lambda *_: pytest.fail("made anew"))
+    save(model, tmp_path / "second.keras")
+    monkeypatch.undo()
+    assert keras.models.load_model(tmp_path / "second.keras").optimizer.momentum == 0.9
 
 
 def test_default_folders_are_numbered(tmp_path, monkeypatch):
