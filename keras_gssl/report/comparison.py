@@ -15,8 +15,8 @@ from keras_gssl.report.run_data import RunData, read_run
 from keras_gssl.report.tables import table
 
 
-def write_comparison(paths: Sequence[str | Path], output: Path) -> Path:
-    """Write a page that compares finished runs.
+def write_comparison(paths: Sequence[str | Path], output: Path, names: Sequence[str] | None = None) -> Path:
+    """Write a page that compares finished runs, called `names`, by default as their folders are.
 
     Raises:
         UserError: A run has not finished, or there are more than the charts can tell apart.
@@ -24,7 +24,7 @@ def write_comparison(paths: Sequence[str | Path], output: Path) -> Path:
     if len(paths) > len(SERIES):
         raise UserError(f"Up to {len(SERIES)} runs can be compared on one page, received {len(paths)}.")
     runs = [read_run(path) for path in paths]
-    names = _names(runs)
+    names = names or _names(runs)
     sections = [_results(runs, names), *_curves(runs, names), *_per_class(runs, names), _differences(runs, names)]
     output.parent.mkdir(parents=True, exist_ok=True)
     lead = f"<p>{html.escape(', '.join(names))}</p>"
