@@ -35,7 +35,7 @@ wheel: $(VENV)/.installed
 $(VENV)/.installed: setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --editable '.[test]' --config-settings editable_mode=compat
 	touch $@
 
 # The tables of docs/results.md, from the files in recipes/results.

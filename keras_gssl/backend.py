@@ -16,6 +16,8 @@ from keras_gssl.quiet_tensorflow import held_back
 with held_back():
     import tensorflow as tf
 
+    tf.config.list_physical_devices()  # where there is no GPU TensorFlow says so when it first looks
+
 # Keras fails to import where the other backend is not installed, with an error that does not say why.
 _backend = sys.modules["keras"].backend.backend() if "keras" in sys.modules else os.environ["KERAS_BACKEND"]
 if _backend != "tensorflow":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from keras_gssl.arguments import Parser
 from keras_gssl.version import __version__
 
 Arguments = Sequence[str]
@@ -14,12 +16,10 @@ Arguments = Sequence[str]
 def main(argv: Arguments | None = None, prog: str = "keras-gssl") -> int:
     """Run the command that the first word names. Returns the exit code."""
     lines = "\n".join(f"  {name:<12} {(command.__doc__ or '').strip()}" for name, command in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description=f"Better accuracy on rare classes without more labels.\n\ncommands:\n{lines}\n\n"
         f"`{prog} COMMAND --help` shows what each takes.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND", help="one of those above")
@@ -32,7 +32,7 @@ def main(argv: Arguments | None = None, prog: str = "keras-gssl") -> int:
 
 
 def quickstart(argv: Arguments, prog: str) -> int:
-    """the whole way in about a minute, without any download"""
+    """the whole way in two minutes, without any download"""
     from keras_gssl.recipes import quickstart
     from keras_gssl.recipes.command_line import run_as_command
 
@@ -45,14 +45,14 @@ def train(argv: Arguments, prog: str) -> int:
     from keras_gssl.recipes.command_line import run_as_command
 
     lines = "\n".join(f"  {name:<14} {summary(name)}" for name in RECIPES)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description=f"Train, evaluate and report.\n\nrecipes:\n{lines}\n\n`{prog} RECIPE --help` shows the options.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("recipe", choices=tuple(RECIPES), metavar="RECIPE", help="one of those above")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="see RECIPE --help")
+    if argv and argv[0] not in RECIPES and Path(argv[0]).exists():
+        parser.error(f"{argv[0]} is no recipe; did you mean `{prog} image_folder {argv[0]}`?")
     given = parser.parse_args(argv)
     return run_as_command(RECIPES[given.recipe].main, given.arguments)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError, as_command
 from keras_gssl.export.deployable import load_deployable
 from keras_gssl.report.explanations import METHODS, draw_embeddings, draw_explanation, find_image, heat_maps
@@ -23,9 +24,7 @@ from keras_gssl.runs.folder import RunFolder
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.explain") -> int:
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("run", metavar="RUN", type=Path, help="a finished run's folder")
     parser.add_argument("images", metavar="IMAGE", nargs="*", help="picture files, or sample:N")
     parser.add_argument("--embeddings", action="store_true", help="draw a t-SNE map of the test features")

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from keras_gssl.backend import keras, ops
 from keras_gssl.bounds import ABOVE_ZERO, COUNT
-from keras_gssl.intervals import bootstrap_intervals
+from keras_gssl.intervals import accuracy_intervals
 from keras_gssl.losses import class_indices
 
 MANY_ABOVE = 100
@@ -83,7 +83,7 @@ def evaluate_logits(
     Returns:
         `accuracy`, `balanced_accuracy`, `expected_calibration_error`, `many`, `medium`, `few` (mean accuracy of the
         group's classes, None for an empty group), `per_class`, all as fractions of 1; `tested`, the test images of each
-        class, and `intervals`, see `bootstrap_intervals`.
+        class, and `intervals`, see `accuracy_intervals`.
     """
     predicted = logits.argmax(axis=1)
     per_class = per_class_accuracy(labels, predicted, len(class_counts))
@@ -96,7 +96,7 @@ def evaluate_logits(
         "expected_calibration_error": expected_calibration_error(labels, softmax(logits.astype("float64"), axis=1)),
         "per_class": [None if np.isnan(value) else float(value) for value in per_class],
         "tested": tested.tolist(),
-        "intervals": bootstrap_intervals(np.nan_to_num(per_class) * tested, tested),
+        "intervals": accuracy_intervals(np.nan_to_num(per_class) * tested, tested),
     }
 
 

@@ -8,10 +8,10 @@ With an ONNX file neither TensorFlow nor Keras is imported; onnxruntime, NumPy a
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
+from keras_gssl.arguments import Parser
 from keras_gssl.data.pictures.decode import PictureError, read_picture
 from keras_gssl.errors import UserError, as_command, complain, one_line
 from keras_gssl.export.opened import Exported, open_exported
@@ -35,9 +35,7 @@ def classify(model: Exported, path: str, top: int = 3) -> list[tuple[str, float]
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.predict") -> int:
     """Returns the exit code: 2 if the model or one of the pictures cannot be read; the others are classified."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="an exported file, or a run folder")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="picture files")
     parser.add_argument("--top", type=int, default=3, help="how many classes are shown (default: 3)")

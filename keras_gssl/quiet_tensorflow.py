@@ -15,6 +15,7 @@ HELD_BACK = (
     "All log messages before absl::InitializeLog()",
     "oneDNN custom operations are on",
     "Could not find cuda drivers on your machine",
+    "failed call to cuInit",
     "This TensorFlow binary is optimized to use available CPU instructions",
     "To enable the following instructions",
     "TF-TRT Warning: Could not find TensorRT",

@@ -8,7 +8,6 @@ TensorBoard shows the same figures and more: `tensorboard --logdir runs/image_fo
 
 from __future__ import annotations
 
-import argparse
 import html
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError, as_command
 from keras_gssl.report.charts import curves, svg
 from keras_gssl.report.page import page, section
@@ -32,9 +32,7 @@ RECENT = 5  # epochs that the time left is reckoned from
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.watch") -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("run", metavar="RUN", help="the folder of a run, finished or not")
     parser.add_argument("--port", type=int, default=0, help="of the address (default: a free one)")
     parser.add_argument("--once", action="store_true", help="print where the run is, and end")

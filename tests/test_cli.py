@@ -59,6 +59,29 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments, message, capsys, tmp_p
     assert message in error and len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["exprot"], "did you mean export? (see keras-gssl --help)"),
+        (["train", "cifar10-lt"], "did you mean cifar10_lt?"),
+        (
+            ["train", "image_folder", "photos", "--epohcs", "3"],
+            "--epohcs 3; did you mean --epochs?",
+        ),
+        (["quickstart", "--method", "ldam"], "did you mean ldam-drw?"),
+        (["train", "photos"], "photos is no recipe; did you mean `keras-gssl train image_folder photos`?"),
+        (["predict", "c.onnx", "a.jpg", "--zzz"], "unrecognized arguments: --zzz (see keras-gssl predict --help)"),
+    ],
+)
+def test_a_slip_of_the_pen_is_one_line_that_says_what_was_meant(arguments, meant, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and meant in said and len(said.splitlines()) == 1, said
+
+
 def test_unknown_words_end_with_exit_code_2(capsys):
     for wrong in (["paint"], ["train", "everything"], ["export", "pdf", "x"]):
         with pytest.raises(SystemExit) as caught:

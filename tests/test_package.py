@@ -34,6 +34,7 @@ def test_another_backend_is_refused_in_one_line():
         "import keras; import keras_gssl",
         "import keras_gssl; import keras",
         "from keras_gssl.data import long_tail_counts, from_arrays; import keras",
+        "from keras_gssl.export.deployable import load_deployable; import keras",
     ],
 )
 def test_saved_models_load_in_whatever_order_keras_is_imported(imports):

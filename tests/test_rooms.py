@@ -23,6 +23,7 @@ FLOORS = [
         "intervals",
         "bounds",
         "interrupts",
+        "arguments",
     },
     {"errors"},
     {"backend", "extras"},
@@ -144,7 +145,7 @@ def test_only_the_backend_imports_keras_and_tensorflow():
 
 
 def test_only_commands_parse_arguments_and_speak_of_options():
-    commands = {"predict", "explain", "watch", "cli", "recipes", "__main__"}
+    commands = {"predict", "explain", "watch", "cli", "arguments", "recipes", "__main__"}
     for name, path in SOURCES.items():
         if room_of(name) in commands or name.endswith((".command", ".__main__")):
             continue

@@ -10,11 +10,11 @@ It writes audit.html, audit.csv (every label with its quality) and corrections.c
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_gssl.arguments import Parser
 from keras_gssl.audit.issues import Findings, find_issues, suggestions
 from keras_gssl.audit.page import write_page
 from keras_gssl.audit.predictions import HeldOut, read_held_out
@@ -26,9 +26,7 @@ NAMED = 10
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.audit") -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("runs", metavar="RUN", nargs="+", help="folders of finished runs, or of a comparison")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: RUN/audit, of the first")
     arguments = parser.parse_args(argv)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.arguments import Parser
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pictures.folder import image_folder
 from keras_gssl.errors import UserError, as_command
@@ -50,11 +51,10 @@ def main(kind: str, description: str, argv: Sequence[str] | None = None, prog: s
 def main_of_any_kind(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.export") -> int:
     """`KIND RUN_OR_MODEL -o FILE ...`: the kind of file comes first, then what `main` takes."""
     lines = "\n".join(f"  {kind:<12} {what}" for kind, what in KINDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description=f"Export the classifier of a run, or of a saved model, checked against Keras before it is kept.\n\n"
         f"kinds:\n{lines}\n\n`{prog} KIND --help` shows what each takes.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="RUN_OR_MODEL -o FILE ...", help="see KIND --help")
@@ -176,6 +176,11 @@ def _describe(path: Path, model: Deployable, arguments: argparse.Namespace) -> N
 def _describe_probabilities(model: Deployable, arguments: argparse.Namespace) -> None:
     if arguments.calibrated:
         print(f"  calibrated: logits divided by {model.adjustment.temperature:.3f}, from the validation pictures")
+        folder = RunFolder.around(Path(arguments.source))
+        before, after = folder.read_json(folder.calibration)["test_calibration_error"].values()
+        print(f"  calibration error on the test images {100 * after:.2f} %, without {100 * before:.2f} %")
+        if after > before:
+            print("  that is worse: leave --calibrated out, or train with more validation pictures")
     if arguments.prior is not None:
         told = arguments.prior if isinstance(arguments.prior, str) else "as given"
         print(f"  logits for another class mix: {told}")
@@ -196,9 +201,7 @@ def _prior(text: str) -> str | list[float]:
 
 
 def _parser(kind: str, description: str, prog: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=prog, description=description)
     parser.add_argument("source", metavar="RUN_OR_MODEL", help="a run folder, or a .keras file")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="what to write")
     parser.add_argument("--input", choices=INPUT_TYPES, default="uint8", help="type of the pixels (default: uint8)")

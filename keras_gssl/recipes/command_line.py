@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError, as_command
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.presets import preset_values
@@ -56,12 +57,10 @@ def parse(settings_class: type[Settings], name: str, description: str, argv: Seq
 
 def make_parser(settings_class: type[TrainingSettings], name: str, description: str) -> argparse.ArgumentParser:
     """A parser with an option for every field of the settings."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m keras_gssl.recipes.{name}",
         description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--config", metavar="FILE", help="TOML file with settings; options on the command line override it"

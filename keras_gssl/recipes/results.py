@@ -8,6 +8,7 @@ from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.result import RunResult, Scores
 
+FAR_BELOW = 0.05  # of an accuracy
 COLUMNS = ("accuracy", *GROUPS)
 
 
@@ -25,16 +26,16 @@ def format_table(rows: Mapping[str, Scores]) -> str:
 def format_results(result: RunResult, folder: RunFolder) -> str:
     """What a finished run prints."""
     last, best = result.last_epoch, result.best_epoch
-    table = format_table({f"last epoch ({last.epoch})": last, f"best epoch ({best.epoch})": best})
+    table = format_table({f"last epoch ({last.epoch + 1})": last, f"best epoch ({best.epoch + 1})": best})
     return (
-        f"\nTest accuracy in percent, epochs counted from 0; best is {best.note or 'chosen on the test set'}.\n"
+        f"\nTest accuracy in percent; best is {best.note or 'chosen on the test set'}.\n"
         f"{table}\n"
         f"{_exactness(last)}"
         f"many: more than {MANY_ABOVE} training images per class; few: fewer than {FEW_BELOW}.\n"
         f"Run folder: {folder.path}\n"
         f"Report:     {folder.report}\n"
         f"Classifier: {folder.classifier}\n"
-        f"Export it:  python -m keras_gssl.export onnx {folder.path} -o classifier.onnx"
+        f"Export it:  keras-gssl export onnx {folder.path} -o classifier.onnx{_worse(result)}"
     )
 
 
@@ -43,6 +44,18 @@ def _exactness(scores: Scores) -> str:
         return ""
     low, high = scores.intervals["accuracy"]
     return (
-        f"On {sum(scores.tested):,} test images the last epoch's accuracy is known to lie between {100 * low:.2f} and "
-        f"{100 * high:.2f} (95 %).\n"
+        f"With other {sum(scores.tested):,} test images of the same kind the last epoch's accuracy would lie between "
+        f"{100 * low:.2f} and {100 * high:.2f} (95 %).\n"
+    )
+
+
+def _worse(result: RunResult) -> str:
+    """A training that ended far below where it had been is not to be shipped unnoticed."""
+    last, best = result.last_epoch, result.best_epoch
+    below = best.accuracy - last.accuracy
+    if below < FAR_BELOW:
+        return ""
+    return (
+        f"\nThe last epoch, which is what is exported, is {100 * below:.1f} points below epoch {best.epoch + 1}: "
+        f"train for longer, or export best.keras of the run folder."
     )

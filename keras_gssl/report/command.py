@@ -6,10 +6,10 @@ python -m keras_gssl.report runs/cifar10_lt runs/cifar10_lt-2 -o comparison.html
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_gssl.arguments import Parser
 from keras_gssl.errors import as_command
 from keras_gssl.report.comparison import write_comparison
 from keras_gssl.report.model_card import write_model_card
@@ -17,9 +17,7 @@ from keras_gssl.report.run_report import write_report
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.report") -> int:
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="folders of finished runs")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("comparison.html"), help="page that compares several runs"

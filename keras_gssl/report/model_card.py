@@ -92,7 +92,7 @@ def _intervals(scores: Scores) -> str:
     low, high = scores.intervals["accuracy"]
     return (
         f" With other test images of the same kind the accuracy would lie between {percent(low)} and {percent(high)} "
-        f"(95 %, bootstrap)."
+        f"(95 %)."
     )
 
 

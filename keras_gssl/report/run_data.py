@@ -36,7 +36,7 @@ class RunData:
         return self.about["class_names"]
 
     def series(self, column: str) -> tuple[np.ndarray, np.ndarray]:
-        """Epochs, counted from 0, and the values of a column of the history in those that have one."""
+        """Epochs, counted from 1, and the values of a column of the history in those that have one."""
         return series_in(self.history, column)
 
     @property
@@ -53,11 +53,11 @@ def history_of(folder: RunFolder) -> dict[str, np.ndarray]:
 
 
 def series_in(history: Mapping[str, np.ndarray], column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs, counted from 0, and the values of a column in those that have one."""
+    """Epochs, counted from 1, and the values of a column in those that have one."""
     epochs = history.get("epoch", np.zeros(0))
     values = history.get(column, np.full(len(epochs), np.nan))
     known = ~np.isnan(values)
-    return epochs[known], values[known]
+    return epochs[known] + 1, values[known]
 
 
 def read_run(path: str | Path) -> RunData:

@@ -63,11 +63,11 @@ def _results(run: RunData) -> str:
     columns = ("accuracy", *GROUPS, "balanced_accuracy", "expected_calibration_error")
     titles = ("", "accuracy", *GROUPS, "balanced", "calibration error")
     rows = [
-        (f"{name} epoch ({scores.epoch})", *(percent(getattr(scores, column)) for column in columns))
+        (f"{name} epoch ({scores.epoch + 1})", *(percent(getattr(scores, column)) for column in columns))
         for name, scores in (("last", run.result.last_epoch), ("best", run.result.best_epoch))
     ]
     note = (
-        f"In percent, on the test images; epochs counted from 0. many: classes with more than {MANY_ABOVE} training "
+        f"In percent, on the test images. many: classes with more than {MANY_ABOVE} training "
         f"images; few: fewer than {FEW_BELOW}. The best epoch is {run.result.best_epoch.note}. All below is of the "
         f"last epoch.{_exactness(run)}{_doubles(run)}"
     )
@@ -94,8 +94,17 @@ def _doubles(run: RunData) -> str:
     return f" {count} pictures for validation or testing are (nearly) the same as one for something else."
 
 
+def _altered(run: RunData, column: str, factor: float = 1) -> tuple[np.ndarray, np.ndarray]:
+    """A column in the epochs with altered pictures: in those without there is nothing for a task to tell."""
+    epochs, values = run.series(column)
+    settings = run.result.settings
+    plain = int(settings.get("plain_epochs", 0)) + int(settings.get("retrain_epochs", 0))
+    kept = epochs <= int(settings["epochs"]) - plain
+    return epochs[kept], factor * values[kept]
+
+
 def _curves(run: RunData) -> list[str]:
-    best, last = run.result.best_epoch.epoch, run.result.last_epoch.epoch
+    best, last = run.result.best_epoch.epoch + 1, run.result.last_epoch.epoch + 1
     chosen_on = "validation" if run.about.get("validation_images") else "test"
     losses = {
         title: run.series(column)
@@ -114,8 +123,8 @@ def _curves(run: RunData) -> list[str]:
     ]
     tasks = [name.removeprefix("gate_") for name in run.history if name.startswith("gate_")]
     if tasks:
-        gates = {task: run.series(f"gate_{task}") for task in tasks}
-        told = {task: (run.series(f"{task}_accuracy")[0], 100 * run.series(f"{task}_accuracy")[1]) for task in tasks}
+        gates = {task: _altered(run, f"gate_{task}") for task in tasks}
+        told = {task: _altered(run, f"{task}_accuracy", 100) for task in tasks}
         chance = ", ".join(f"{task} {100 / labels:.1f} %" for task, labels in _labels_of(tasks).items())
         sections += [
             section(

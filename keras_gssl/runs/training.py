@@ -164,9 +164,9 @@ def _say_if_short(settings: TrainingSettings) -> None:
     if settings.epochs < settings.full_epochs and settings.schedule == "steps":
         drops, reweight_epoch = settings.milestones()
         print(
-            f"A run of {settings.epochs} epochs instead of {settings.full_epochs}: learning rate drops at epochs "
+            f"A run of {settings.epochs} epochs instead of {settings.full_epochs}: learning rate drops after epochs "
             f"{', '.join(map(str, drops))}"
-            + (f", re-weighting from {reweight_epoch}." if settings.loss == "ldam" else ".")
+            + (f", re-weighting after {reweight_epoch}." if settings.loss == "ldam" else ".")
         )
 
 

@@ -263,7 +263,10 @@ def test_calibrated_files_give_probabilities_of_the_class_mix_asked_for(validate
     plain, adjusted = tmp_path / "plain" / NAMES[kind], tmp_path / "adjusted" / NAMES[kind]
     assert main(kind, "", [str(folder.path), "-o", str(plain)]) == 0
     assert main(kind, "", [str(folder.path), "-o", str(adjusted), "--calibrated", "--prior", "uniform"]) == 0
-    assert "calibrated: logits divided by" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "calibrated: logits divided by" in said and "calibration error on the test images" in said
+    known = json.loads(folder.calibration.read_text())["test_calibration_error"]
+    assert ("that is worse" in said) == (known["after"] > known["before"])
     known = json.loads(folder.calibration.read_text())
     mix = np.array(known["trained_mix"])
     np.testing.assert_allclose(mix, np.array(data.class_counts) / sum(data.class_counts))

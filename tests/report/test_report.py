@@ -75,7 +75,7 @@ def test_the_report_says_everything(report, runs):
     ]  # fmt: skip
     metrics = json.loads(runs[0].metrics.read_text())
     assert f"{100 * metrics['last_epoch']['accuracy']:.2f}" in text
-    assert "best epoch (" in text and "last epoch (1)" in text and "optimistic" in text
+    assert "best epoch (" in text and "last epoch (2)" in text and "optimistic" in text
     assert "This is a short run" in text
     for name in ("red", "green", "blue", "resnet8"):
         assert name in text

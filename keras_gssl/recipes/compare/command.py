@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_json
 from keras_gssl.recipes.compare.page import summary, write_page
@@ -53,9 +54,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.re
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("source", metavar="DIR", help="a folder or list of pictures, or a recipe such as cifar10_lt")
     parser.add_argument(
         "--methods", nargs="+", choices=tuple(KNOWN), default=METHODS, metavar="METHOD",

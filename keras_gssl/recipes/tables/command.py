@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
 from keras_gssl.recipes.command_line import tomllib
@@ -44,11 +45,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.re
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("table", metavar="FILE", help="TOML file of the table, such as recipes/table1.toml")
     parser.add_argument("--rows", nargs="+", default=(), metavar="ROW", help="only these rows")
