@@ -52,7 +52,7 @@ benchmark: $(VENV)/.installed
 
 # The notebook from the tutorial, and the site, with search and the API from the docstrings, into site/.
 docs: $(VENV)/.installed
-	$(BIN)/jupytext --quiet --to ipynb --output docs/tutorial.ipynb docs/tutorial.md
+	$(BIN)/jupytext --quiet --update --to ipynb --output docs/tutorial.ipynb docs/tutorial.md
 	$(BIN)/mkdocs build --strict
 
 clean:

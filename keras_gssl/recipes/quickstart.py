@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.
 
     print(f"1. Data: {data.name}, {len(data.train_labels)} training pictures, {len(data.test_labels)} test pictures.")
     print(f"   Training pictures per class: {', '.join(map(str, data.class_counts))}.")
-    print(f"2. Training, {settings.effective().epochs} epochs each:")
+    print(f"2. Training {len(runs)} networks, {settings.effective().epochs} epochs each, a minute or two in all:")
     start = time.monotonic()
     results = {}
     for name, (its_settings, its_folder) in reversed(runs.items()):  # first the one whose folder a --resume asks for
