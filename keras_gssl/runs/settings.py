@@ -160,8 +160,8 @@ class TrainingSettings:
             )
         if self.plain_epochs + self.retrain_epochs >= self.epochs:
             raise ValueError(
-                f"plain_epochs and retrain_epochs, the last ones, must leave some before them: received {self.plain_epochs} "
-                f"and {self.retrain_epochs} of {self.epochs}; give more epochs, or fewer of these"
+                f"plain_epochs and retrain_epochs, the last ones, must leave some before them: received "
+                f"{self.plain_epochs} and {self.retrain_epochs} of {self.epochs}; give more epochs, or fewer of these"
             )
         if self.schedule != "steps" and self.warmup_epochs >= self.epochs - self.retrain_epochs:
             raise ValueError(
