@@ -29,7 +29,7 @@ def accuracy_intervals(hits: np.ndarray, tested: np.ndarray, level: float = LEVE
 
     Example:
 
-    >>> import numpy as np
+    >>> from keras_gssl.intervals import accuracy_intervals
     >>> low, high = accuracy_intervals(np.array([90, 5]), np.array([100, 10]))["balanced_accuracy"]
     >>> print(f"{low:.2f} to {high:.2f}")
     0.53 to 0.83

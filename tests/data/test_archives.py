@@ -151,8 +151,7 @@ def test_unknown_names_of_tensorflow_datasets_are_one_line(tmp_path):
 def test_a_data_set_of_tensorflow_datasets(tmp_path, monkeypatch):
     labels = {"train": np.repeat(np.arange(10), 10), "test": np.repeat(np.arange(10), 2)}
     prepare("cifar10", labels, tmp_path, monkeypatch)
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    data = gssl.data.image_arrays("tfds:cifar10", 32, validation=0.1)
+    data = gssl.data.image_arrays("tfds:cifar10", 32, validation=0.1, data_dir=str(tmp_path))
     assert (len(data.train_labels), len(data.validation_labels), len(data.test_labels)) == (90, 10, 20)
     assert data.class_names[3] == "3" and data.class_counts == [9] * 10
 
