@@ -35,7 +35,9 @@ wheel: $(VENV)/.installed
 $(VENV)/.installed: setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[test]' --config-settings editable_mode=compat
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@# Beside a clone, which has the package's name, Python would take the clone's folder for the package.
+	echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/keras_gssl_checkout.pth"
 	touch $@
 
 # The tables of docs/results.md, from the files in recipes/results.

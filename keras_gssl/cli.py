@@ -32,7 +32,7 @@ def main(argv: Arguments | None = None, prog: str = "keras-gssl") -> int:
 
 
 def quickstart(argv: Arguments, prog: str) -> int:
-    """the whole way in two minutes, without any download"""
+    """the whole way in a few minutes, without any download"""
     from keras_gssl.recipes import quickstart
     from keras_gssl.recipes.command_line import run_as_command
 

@@ -1,4 +1,4 @@
-"""The whole way in two minutes, without any download: train, compare, export.
+"""The whole way in a few minutes, without any download: train, compare, export.
 
 Four trainings on long-tailed handwritten digits (110 pictures of the most frequent class, 2 of the rarest), each with
 one thing more than the one before: plain cross-entropy, the loss for long tails, altered quadrants, pretext tasks with
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.
 
     print(f"1. Data: {data.name}, {len(data.train_labels)} training pictures, {len(data.test_labels)} test pictures.")
     print(f"   Training pictures per class: {', '.join(map(str, data.class_counts))}.")
-    print(f"2. Training {len(runs)} networks, {settings.effective().epochs} epochs each, a minute or two in all:")
+    print(f"2. Training {len(runs)} networks, {settings.effective().epochs} epochs each, a few minutes in all:")
     start = time.monotonic()
     results = {}
     for name, (its_settings, its_folder) in reversed(runs.items()):  # first the one whose folder a --resume asks for

@@ -79,11 +79,11 @@ def _exactness(run: RunData) -> str:
     if intervals is None:
         return ""
     accuracy, balanced = (
-        f"{percent(intervals[name][0])} to {percent(intervals[name][1])}" for name in ("accuracy", "balanced_accuracy")
+        f"{percent(intervals[name][0])} and {percent(intervals[name][1])}" for name in ("accuracy", "balanced_accuracy")
     )
     return (
         f" With other test images of the same kind the last epoch's accuracy would lie between {accuracy}, balanced "
-        f"{balanced} (95 % of draws); another seed of the training changes it too."
+        f"{balanced} (95 %); another seed of the training changes it too."
     )
 
 
