@@ -37,7 +37,7 @@ $(VENV)/.installed: setup.py
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[test]'
 	@# Beside a clone, which has the package's name, Python would take the clone's folder for the package.
-	echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/keras_gssl_checkout.pth"
+	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/keras_gssl_checkout.pth"
 	touch $@
 
 # The tables of docs/results.md, from the files in recipes/results.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from keras_gssl.arguments import Parser
 from keras_gssl.version import __version__
@@ -51,7 +51,7 @@ def train(argv: Arguments, prog: str) -> int:
     )
     parser.add_argument("recipe", choices=tuple(RECIPES), metavar="RECIPE", help="one of those above")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="see RECIPE --help")
-    if argv and argv[0] not in RECIPES and Path(argv[0]).exists():
+    if argv and argv[0] not in RECIPES and os.path.exists(argv[0]):  # Path.exists fails on names that are too long
         parser.error(f"{argv[0]} is no recipe; did you mean `{prog} image_folder {argv[0]}`?")
     given = parser.parse_args(argv)
     return run_as_command(RECIPES[given.recipe].main, given.arguments)

@@ -70,6 +70,7 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments, message, capsys, tmp_p
         ),
         (["quickstart", "--method", "ldam"], "did you mean ldam-drw?"),
         (["train", "photos"], "photos is no recipe; did you mean `keras-gssl train image_folder photos`?"),
+        (["train", "x" * 300], "invalid choice"),
         (["predict", "c.onnx", "a.jpg", "--zzz"], "unrecognized arguments: --zzz (see keras-gssl predict --help)"),
     ],
 )

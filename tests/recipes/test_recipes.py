@@ -1,6 +1,7 @@
 """Command lines: help, settings, mistakes, quick runs."""
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -17,6 +18,9 @@ from keras_gssl.recipes import cifar10_lt, cifar100_lt, quickstart
 from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import make_parser, parse, read_config
 from keras_gssl.recipes.digits_lt import DigitsSettings
+from keras_gssl.recipes.paired import paired_difference
+from keras_gssl.recipes.tables.grid import read_table
+from keras_gssl.recipes.tables.ledger import Ledger
 from keras_gssl.recipes.tiny_imagenet import TinyImageNetSettings
 from keras_gssl.runs.folder import RunFolder
 from tests.data.test_data import needs_cifar10
@@ -154,6 +158,19 @@ def test_quickstart_quick_prints_what_it_did(tmp_path, capsys):
     assert f"Report:           file://{tmp_path}/run/report.html" in printed
     assert "Over seeds" not in printed, "a trial is not what was measured"
     assert (tmp_path / "run/classifier.onnx").exists() and (tmp_path / "run/classifier/saved_model.pb").exists()
+
+
+def test_quickstart_tells_what_the_ledger_holds():
+    table, ledger = read_table(ROOT / "recipes/gates.toml"), Ledger(ROOT / "recipes/results")
+    rows = ["Cross-entropy", "LDAM-DRW, nothing altered", "Augmentation alone", "Gated, look-ahead"]
+    found = [[ledger.find(run).content.last_epoch for run in table.cells[row, "Digits-LT 0.02"].runs] for row in rows]
+    for figure in ("accuracy", "few"):
+        values = [[100 * getattr(scores, figure) for scores in of_row] for of_row in found]
+        for before, after in itertools.pairwise(values):
+            told = paired_difference(after, before)
+            assert f"{told.mean:.1f} ({told.low:.1f} to {told.high:.1f})" in quickstart.MEASURED
+        for each in values:
+            assert f"{np.mean(each):.1f} ({np.std(each, ddof=1):.1f})" in quickstart.__doc__
 
 
 @pytest.mark.parametrize(
