@@ -60,6 +60,31 @@ def _range(values: list[float], digits: int = 2) -> str:
     return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}"
 
 
+def reading(results: dict[str, Any]) -> str:
+    """How fast pictures are read from disk, in words and as a table."""
+    return (
+        "Pictures that stay on disk (`python -m benchmarks.reading`): JPEG files of 500x375 pixels to squares, by two "
+        f"workers on {results['hardware']}. Ours reads about as fast as PyTorch's loader with Pillow or faster; slower "
+        "than Keras' own, which does not filter while it shrinks, and than a loader that decodes with libjpeg-turbo. "
+        "Pictures that fit into half of the free memory are read once and kept: this counts for larger sets alone.\n\n"
+        + reading_table(results["pictures_per_second"])
+        + "\n"
+    )
+
+
+def reading_table(speeds: dict[str, dict[str, list[float]]]) -> str:
+    """Pictures per second of each reader and round, in Markdown."""
+    lines = ["| side | reader | pictures/s, median | rounds | ours over it |", "|---|---|---|---|---|"]
+    for side, by_name in speeds.items():
+        for name, values in by_name.items():
+            ratios = [one / other for one, other in zip(by_name["ours"], values, strict=True)]
+            lines.append(
+                f"| {side} | {name} | {statistics.median(values):,.0f} | {min(values):,.0f} to {max(values):,.0f} | "
+                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
+            )
+    return "\n".join(lines)
+
+
 def write_into(page: Path, folder: Path) -> None:
     """Replace what is between the marks in a file by what the folder's results say."""
     from keras_gssl.recipes.tables.command import write_between_marks
@@ -67,6 +92,8 @@ def write_into(page: Path, folder: Path) -> None:
     parts = [
         markdown(json.loads(path.read_text())) for path in (folder / "cpu.json", folder / "gpu.json") if path.exists()
     ]
+    if (folder / "reading.json").exists():
+        parts.append(reading(json.loads((folder / "reading.json").read_text())))
     if (page.parent / GROWTH).exists():
         parts.append(
             "How cost and memory grow (`python -m benchmarks.growth`):\n\n"

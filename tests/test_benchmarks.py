@@ -81,12 +81,13 @@ def test_generated_images_are_streamed(tmp_path):
 
 def test_readers_give_every_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "COUNT", 5)
+    monkeypatch.setattr(reading, "TIMES", 2)
     paths = reading.make_pictures(tmp_path)
     names = ("ours", "keras image_dataset_from_directory")
     monkeypatch.setattr(reading, "VARIANTS", {name: reading.VARIANTS[name] for name in names})
     speeds = reading.measure(paths, [32], rounds=2)
     assert {name: len(values) for name, values in speeds["32"].items()} == dict.fromkeys(names, 2)
     (batch,) = reading.ours(paths, 48)
-    assert batch.shape == (5, 48, 48, 3)
+    assert batch.shape == (10, 48, 48, 3)
     plain = reading.Pictures(paths, 48, turbo=False)
     assert np.abs(np.asarray(batch[0]).astype(int) - plain[0]).mean() < 4
