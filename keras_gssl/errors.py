@@ -49,6 +49,16 @@ class DataNotFoundError(UserError, FileNotFoundError):
     """A data set is neither on this machine nor can it be downloaded; the message says how to mend it."""
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """How many there are, in words that fit: `several` is by default `one` with an s.
+
+    >>> from keras_gssl.errors import counted
+    >>> counted(1, "class has", "classes have"), counted(1200, "picture")
+    ('1 class has', '1,200 pictures')
+    """
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
 def as_command(work: Callable[[], Any], when_interrupted: str = "") -> int:
     """Run a command's work; the user's mistakes, and files that cannot be read or written, become one line on stderr.
 

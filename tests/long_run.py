@@ -15,7 +15,8 @@ import numpy as np
 
 import keras_gssl as gssl
 from keras_gssl.runs.folder import RunFolder
-from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.methods import METHODS
+from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
 
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 import keras_gssl as gssl
 from keras_gssl.devices import strategy_for
 from keras_gssl.runs.folder import RunFolder
-from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.methods import METHODS
+from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
 from tests.networks import small_backbone
 

@@ -18,7 +18,7 @@ from keras_gssl.arguments import Parser
 from keras_gssl.audit.issues import Findings, find_issues, suggestions
 from keras_gssl.audit.page import write_page
 from keras_gssl.audit.predictions import HeldOut, read_held_out
-from keras_gssl.errors import as_command
+from keras_gssl.errors import as_command, counted
 from keras_gssl.files import write_csv
 
 NAMED = 10
@@ -42,8 +42,10 @@ def _audit(folders: Sequence[str], output: Path) -> None:
     write_csv(output / "audit.csv", ("path", "label", "likely", "quality"), _rows(held_out, findings))
     page = write_page(held_out, findings, output / "audit.html")
     print(
-        f"{len(held_out.names):,} of {held_out.all_pictures:,} pictures: {len(likely)} labels are likely wrong, "
-        f"{len(findings.twice)} pairs of pictures are nearly the same, {len(findings.odd)} pictures are the oddest."
+        f"{len(held_out.names):,} of {held_out.all_pictures:,} pictures: "
+        f"{counted(len(likely), 'label is', 'labels are')} likely wrong, "
+        f"{counted(len(findings.twice), 'pair of pictures is', 'pairs of pictures are')} nearly the same, "
+        f"{counted(len(findings.odd), 'picture is', 'pictures are')} the oddest."
     )
     for path, given, new, quality in likely[:NAMED]:
         print(f"   {path}: {given}, likely {new} (quality {quality:.3f})")

@@ -13,8 +13,9 @@ from typing import Any
 from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError, as_command
 from keras_gssl.recipes.run_dirs import choose_folder
+from keras_gssl.runs.methods import METHODS, apply_method, beneath, check_method
 from keras_gssl.runs.presets import preset_values
-from keras_gssl.runs.settings import METHODS, Settings, TrainingSettings, apply_method, check_method
+from keras_gssl.runs.settings import Settings, TrainingSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,8 +44,7 @@ def parse(settings_class: type[Settings], name: str, description: str, argv: Seq
         file_method, given_method = from_file.pop("method", None), given.pop("method", None)
         if given.get("resume"):
             return _settings_to_resume(settings_class, name, {**from_file, **given}, given_method or file_method)
-        recipe = given.get("recipe", from_file.get("recipe", "paper"))
-        preset = preset_values(recipe, settings_class.full_epochs)
+        preset = beneath(settings_class, {**from_file, **given}, given_method or file_method)
         base = apply_method(settings_class, preset, from_file, file_method)
         settings = settings_class(**apply_method(settings_class, base, given, given_method))
         check_method(settings, given_method or file_method)
@@ -71,12 +71,14 @@ def make_parser(settings_class: type[TrainingSettings], name: str, description: 
         metavar="{" + ",".join(METHODS) + "}",
         help="method of the paper's tables: a name for the settings that make it (tasks, gating, ...)",
     )
+    usual = beneath(settings_class, {}, None)
     for field in dataclasses.fields(settings_class):
-        _add_option(parser, field, typing.get_type_hints(settings_class)[field.name])
+        kind = typing.get_type_hints(settings_class)[field.name]
+        _add_option(parser, field, kind, usual.get(field.name, field.default))
     return parser
 
 
-def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], kind: Any) -> None:
+def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], kind: Any, usual: Any) -> None:
     option = "--" + field.name.replace("_", "-")
     help_text = field.metadata["help"].replace("%", "%%")
     if field.metadata["positional"]:
@@ -88,7 +90,7 @@ def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], 
     choices = field.metadata["choices"]
     names = "{" + ",".join(map(str, choices)) + "}" if choices else field.name.upper()
     if isinstance(field.default, tuple):
-        shown = " ".join(map(str, field.default)) or "none"
+        shown = " ".join(map(str, usual)) or "none"
         item = typing.get_args(kind)[0]
         parser.add_argument(
             option, nargs="*", type=item, action=_AsTuple, metavar=names, help=f"{help_text} (default: {shown})"
@@ -96,7 +98,7 @@ def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], 
         return
     kinds = [each for each in typing.get_args(kind) if each is not type(None)] or [kind]
     item = _number_or_text if set(kinds) == {float, str} else kinds[0]
-    default = "" if field.default is None else f" (default: {field.default})"
+    default = "" if usual is None else f" (default: {usual})"
     parser.add_argument(option, type=item, choices=choices, metavar=names, help=help_text + default)
 
 
@@ -177,11 +179,15 @@ def _settings_to_resume(
 
 
 def describe_settings(settings: TrainingSettings) -> str:
-    """Settings that differ from the recipe's defaults, for the first line of a run."""
-    defaults = type(settings)().to_json()
-    changed = {key: value for key, value in settings.to_json().items() if defaults[key] != value}
+    """Recipe, method, and the settings that are neither's, for the first line of a run."""
+    usual = {
+        **type(settings)().to_json(),
+        **preset_values(settings.recipe, settings.full_epochs),
+        **METHODS.get(settings.method, {}),
+    }
+    changed = {key: value for key, value in settings.to_json().items() if usual[key] != value}
     shown = (
         f"{key}={' '.join(map(str, value)) or 'none'}" if isinstance(value, tuple) else f"{key}={value}"
         for key, value in changed.items()
     )
-    return f"method {settings.method}; " + (", ".join(shown) or "all settings at their defaults")
+    return f"recipe {settings.recipe}, method {settings.method}; " + (", ".join(shown) or "all else as they have it")

@@ -31,13 +31,14 @@ from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.digits_lt import DigitsSettings
 from keras_gssl.recipes.results import format_table
 from keras_gssl.recipes.run_dirs import choose_folder
-from keras_gssl.recipes.titles import title
 from keras_gssl.report.comparison import write_comparison
 from keras_gssl.report.model_card import write_model_card
 from keras_gssl.report.run_report import write_report
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.methods import METHODS
 from keras_gssl.runs.result import RunResult
-from keras_gssl.runs.settings import LOSSES, METHODS
+from keras_gssl.runs.settings import LOSSES
+from keras_gssl.runs.titles import title
 from keras_gssl.runs.training import train
 
 NAME = "quickstart"

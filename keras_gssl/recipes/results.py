@@ -44,7 +44,7 @@ def _exactness(scores: Scores) -> str:
         return ""
     low, high = scores.intervals["accuracy"]
     return (
-        f"With other {sum(scores.tested):,} test images of the same kind the last epoch's accuracy would lie between "
+        f"With {sum(scores.tested):,} other test images of the same kind the last epoch's accuracy would lie between "
         f"{100 * low:.2f} and {100 * high:.2f} (95 %).\n"
     )
 

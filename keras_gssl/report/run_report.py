@@ -20,6 +20,7 @@ from keras_gssl.report.images import Figure, gallery, side_by_side, transform_ex
 from keras_gssl.report.page import definitions, page, percent, section
 from keras_gssl.report.run_data import RunData, read_run
 from keras_gssl.report.tables import table
+from keras_gssl.runs.titles import title
 
 EXPLAINED = 6
 
@@ -50,9 +51,11 @@ def write_report(path: str | Path) -> Path:
 
 def _lead(run: RunData) -> str:
     result, counts = run.result, run.about["class_counts"]
+    name = title(result.method, str(result.settings["loss"]))
+    code = "" if name == result.method else f" (method {html.escape(result.method)})"
     length = "" if result.full_length else " This is a short run: its figures say little about the method."
     return (
-        f"<p>Method <strong>{html.escape(result.method)}</strong>, {result.settings['epochs']} epochs on "
+        f"<p>Trained with <strong>{html.escape(name)}</strong>{code}, {result.settings['epochs']} epochs on "
         f"{sum(counts):,} training images in {len(counts)} classes ({min(counts)} to {max(counts):,} images each); "
         f"<strong>{percent(result.last_epoch.accuracy)} %</strong> of {run.about['test_images']:,} test images "
         f"right after the last epoch.{length}</p>"

@@ -36,6 +36,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "nesterov": True,
         "weight_decay": 5e-4,
         "batch_size": 64,
+        "warmup_epochs": 5,
         "average": 0.999,
         "loss": "balanced",
         "augmentations": ("autoaugment", "cutout"),
@@ -51,18 +52,25 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def preset_values(name: str, full_epochs: int, epochs_is_given: bool = False) -> dict[str, Any]:
+#: Epochs at the beginning and at the end of a run that a recipe sets.
+STAGES = ("warmup_epochs", "plain_epochs", "retrain_epochs")
+
+
+def preset_values(name: str, full_epochs: int, epochs: int | None = None) -> dict[str, Any]:
     """Settings of a recipe.
 
     Args:
         name: A key of `PRESETS`.
         full_epochs: Length of the experiment at the paper's settings.
-        epochs_is_given: Leave the length out.
+        epochs: Length in place of the recipe's. Where its stages would take all of it, they are shortened to half.
     """
     if name not in PRESETS:
         raise ValueError(f"recipe must be one of {', '.join(PRESETS)}; received {name!r}")
-    values = dict(PRESETS[name])
-    share = values.pop("epochs", None)
-    if share is None or epochs_is_given:
-        return {**values, "recipe": name}
-    return {**values, "recipe": name, "epochs": round(share * full_epochs)}
+    values = {**PRESETS[name], "recipe": name}
+    if "epochs" not in values:
+        return values
+    values["epochs"] = round(values["epochs"] * full_epochs) if epochs is None else epochs
+    stages = {stage: values[stage] for stage in STAGES if stage in values}
+    if epochs is not None and sum(stages.values()) >= epochs:
+        values |= {stage: length * (epochs // 2) // sum(stages.values()) for stage, length in stages.items()}
+    return values

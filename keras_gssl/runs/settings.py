@@ -1,10 +1,10 @@
-"""Settings of a training run, and the methods of the paper as names for some of them."""
+"""Settings of a training run."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from keras_gssl.callbacks import scale_milestones
 from keras_gssl.data.mixing import MIXINGS
@@ -21,20 +21,6 @@ from keras_gssl.runs.presets import PRESETS, preset_values
 from keras_gssl.schedules import SHAPES
 
 Settings = TypeVar("Settings", bound="TrainingSettings")
-
-#: What each method of the paper's tables fixes; everything else keeps its value.
-METHODS: Mapping[str, Mapping[str, Any]] = {
-    "ce": {"tasks": (), "loss": "ce", "pretraining": "none", "label_augmentation": "none"},
-    "ldam-drw": {"tasks": (), "loss": "ldam", "pretraining": "none", "label_augmentation": "none"},
-    "ssp": {"tasks": (), "pretraining": "rotation", "label_augmentation": "none"},
-    "sla-sd": {"tasks": (), "pretraining": "none", "label_augmentation": "sla-sd"},
-    "lorot-e": {"tasks": ("lorot",), "pretraining": "none", "label_augmentation": "none"},
-    "moe": {"gating": "frozen", "pretraining": "none", "label_augmentation": "none"},
-    "sum": {"gating": "none", "pretraining": "none", "label_augmentation": "none"},
-    "augment-only": {"ssl_ratio": 0.0, "gradient_ratio": 0.0, "pretraining": "none", "label_augmentation": "none"},
-    "balanced": {"tasks": (), "loss": "balanced", "pretraining": "none", "label_augmentation": "none"},
-    "class-balanced": {"tasks": (), "loss": "class-balanced", "pretraining": "none", "label_augmentation": "none"},
-}
 
 QUICK_EPOCHS = 2  # of a trial
 
@@ -171,6 +157,9 @@ class TrainingSettings:
 
     #: Length of the run for which `drop_epochs` and `reweight_epoch` are given.
     full_epochs = 200
+    #: What is trained where nothing is given that chooses: a recipe, and a method other than the recipe's own.
+    default_recipe: ClassVar[str] = "paper"
+    default_method: ClassVar[str | None] = None
 
     @property
     def method(self) -> str:
@@ -239,33 +228,3 @@ def with_default(name: str, default: Any) -> Any:
     """A field for the settings of a recipe: that of `TrainingSettings` with another default."""
     (field,) = [each for each in dataclasses.fields(TrainingSettings) if each.name == name]
     return dataclasses.field(default=default, metadata=field.metadata)
-
-
-def apply_method(
-    settings_class: type[Settings], base: Mapping[str, Any], given: Mapping[str, Any], method: str | None
-) -> dict[str, Any]:
-    """Settings that make `method`: `given` over what the method fixes over `base`.
-
-    What makes the method already is left as it is: with a base of `gating="rewarded"`, method `moe` keeps that gate.
-    """
-    plain = {**base, **given}
-    if method is None:
-        return plain
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}; received {method!r}")
-    try:
-        if settings_class(**plain).method == method:
-            return plain
-    except ValueError:
-        pass  # what the method fixes may mend it; if not, the caller's own attempt says what is wrong
-    return {**base, **METHODS[method], **given}
-
-
-def check_method(settings: TrainingSettings, method: str | None) -> None:
-    """Raise `ValueError` where settings given beside a method make it another one."""
-    if method is not None and settings.method != method and not settings.method.startswith(f"{method}+"):
-        raise ValueError(
-            f"method {method} contradicts the other settings (tasks {' '.join(settings.tasks) or 'none'}, gating "
-            f"{settings.gating}, ssl_ratio {settings.ssl_ratio:g}, loss {settings.loss}), which make it "
-            f"{settings.method}: leave one of them out"
-        )

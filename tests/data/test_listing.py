@@ -165,7 +165,7 @@ def test_too_few_for_three_parts_is_said(tmp_path):
     listing = list_pictures(tmp_path, 0.2, 0.1)
     assert listing.notes == (
         "2 classes have too few pictures for 3 parts and none for validation: b, c",
-        "1 classes have too few pictures for 3 parts and none for test: c",
+        "1 class has too few pictures for 3 parts and none for test: c",
     )
 
 

@@ -182,7 +182,7 @@ def test_broken_pictures_stop_or_are_left_out(tmp_path, capsys):
 def test_the_recipe_from_folder_to_report(photos, tmp_path, capsys):
     run = RunFolder(tmp_path / "run")
     results = image_folder.main([str(photos), *QUICK, "--run-dir", str(run.path)])
-    assert "method moe" in capsys.readouterr().out
+    assert "recipe fast, method balanced" in capsys.readouterr().out
     assert results.data["class_counts"] == [3, 17, 1, 9]
     assert results.best_epoch.note == "chosen on the validation images, by balanced accuracy"
     assert results.last_epoch.per_class[2] is None, "of a class with one picture there is none to test on"

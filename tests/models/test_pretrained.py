@@ -14,7 +14,8 @@ from keras_gssl.errors import UserError
 from keras_gssl.models.pretrained import fetching, take_weights_of
 from keras_gssl.recipes import image_folder
 from keras_gssl.runs.folder import RunFolder
-from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.methods import METHODS
+from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
 from tests.pictures import make_folder
 

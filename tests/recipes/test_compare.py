@@ -12,8 +12,8 @@ from keras_gssl.recipes.compare.command import main
 from keras_gssl.recipes.compare.page import summary
 from keras_gssl.recipes.compare.plan import METHODS, make_plan
 from keras_gssl.recipes.paired import paired_difference, pairs_needed, verdict
-from keras_gssl.recipes.titles import PLAIN
 from keras_gssl.runs.result import RunResult, Scores
+from keras_gssl.runs.titles import PLAIN
 from tests.pictures import make_folder
 
 
@@ -83,10 +83,11 @@ def test_the_verdict_is_one_sentence(figures, sentence):
 
 def test_the_plan_pairs_methods_by_seed_and_fold(photos):
     plan = make_plan(str(photos), list(METHODS), (0, 1), 0, {"epochs": 3})
-    assert plan.methods == (*PLAIN.values(), "LDAM-DRW + augmentation alone", "LDAM-DRW + gated tasks")
-    assert plan.in_order[-1].title == "LDAM-DRW + gated tasks, seed 1" and len(plan.in_order) == 12
-    fast = make_plan(str(photos), ["ce", "moe"], (0,), 0, {"recipe": "fast"})
-    assert fast.methods == ("cross-entropy", "logit-adjusted cross-entropy + gated tasks")
+    loss = "logit-adjusted cross-entropy"
+    assert plan.methods == (*PLAIN.values(), f"{loss} + augmentation alone", f"{loss} + gated tasks")
+    assert plan.in_order[-1].title == f"{loss} + gated tasks, seed 1" and len(plan.in_order) == 12
+    paper = make_plan(str(photos), ["ce", "moe"], (0,), 0, {"recipe": "paper"})
+    assert paper.methods == ("cross-entropy", "LDAM-DRW + gated tasks")
     assert [run.settings.method for run in plan.in_order[:6]] == list(METHODS)
     assert {run.settings.seed for run in plan.in_order[:6]} == {0}
     assert len({run.name for run in plan.in_order}) == 12

@@ -25,7 +25,7 @@ RESULT = RunResult(
 def test_epochs_are_counted_as_people_count_and_nothing_is_certain(tmp_path):
     told = format_results(RESULT, RunFolder(tmp_path / "run"))
     assert "last epoch (3)" in told and "best epoch (1)" in told
-    assert "With other 100 test images of the same kind the last epoch's accuracy would lie between 82." in told
+    assert "With 100 other test images of the same kind the last epoch's accuracy would lie between 82." in told
     assert f"keras-gssl export onnx {tmp_path}/run -o classifier.onnx" in told and "points below" not in told
 
 

@@ -22,7 +22,8 @@ from keras_gssl.report.page import page, section
 from keras_gssl.report.run_report import GATES_SAID, said_of_gate, write_report
 from keras_gssl.report.tables import long_table
 from keras_gssl.runs.folder import RunFolder
-from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.methods import METHODS
+from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

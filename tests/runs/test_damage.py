@@ -22,7 +22,8 @@ from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.history import History, read_history
 from keras_gssl.runs.lock import locked
 from keras_gssl.runs.manifest import DamagedFileError, Manifest, checksum
-from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.methods import METHODS
+from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
 from tests.damage import flip, garbage, make_runs, trials
 

@@ -10,8 +10,9 @@ import pytest
 
 from keras_gssl.interrupts import Terminated
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.methods import METHODS
 from keras_gssl.runs.presets import preset_values
-from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
 
 SMALL = TrainingSettings(backbone="resnet8", epochs=3, batch_size=16, learning_rate=0.05)

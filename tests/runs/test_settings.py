@@ -5,9 +5,11 @@ import dataclasses
 import pytest
 
 from keras_gssl.errors import UserError
+from keras_gssl.recipes import image_folder
 from keras_gssl.recipes.cifar_lt import CifarSettings
-from keras_gssl.recipes.command_line import parse
-from keras_gssl.runs.settings import METHODS, TrainingSettings, apply_method
+from keras_gssl.recipes.command_line import describe_settings, parse
+from keras_gssl.runs.methods import METHODS, apply_method
+from keras_gssl.runs.settings import TrainingSettings
 
 SMALL = TrainingSettings(backbone="resnet8", epochs=3)
 
@@ -91,3 +93,29 @@ def test_short_runs_scale_their_milestones():
 def test_tasks_act_in_the_papers_order():
     settings = TrainingSettings(tasks=("channels", "lorot", "flip"))
     assert [task.name for task in settings.make_tasks()] == ["flip", "lorot", "channels"]
+
+
+def test_what_own_pictures_are_trained_with():
+    """The recipe and the method that were best on photographs, unless something else is chosen."""
+
+    def own(*argv):
+        return parse(image_folder.ImageFolderSettings, "image_folder", "", ["photos", *argv])
+
+    usual = own()
+    assert (usual.recipe, usual.method, usual.epochs, usual.mixing) == ("fast", "balanced", 25, "cutmix")
+    assert (own("--epochs", "40").method, own("--mixing", "none").method) == ("balanced", "balanced")
+    for argv in (["--method", "moe"], ["--recipe", "fast"], ["--tasks", "flip", "lorot"], ["--share", "0.3"]):
+        assert (own(*argv).recipe, own(*argv).method, own(*argv).gating) == ("fast", "moe", "look-ahead")
+    assert (own("--loss", "ce").method, own("--label-augmentation", "sla-sd").method) == ("ce", "sla-sd")
+    paper = own("--recipe", "paper")
+    assert (paper.method, paper.gating, paper.epochs) == ("moe", "frozen", 100)
+    assert describe_settings(own("--batch-size", "8")) == "recipe fast, method balanced; batch_size=8"
+
+
+@pytest.mark.parametrize(("epochs", "stages"), [(50, (2, 3)), (6, (2, 3)), (5, (0, 1)), (4, (0, 1)), (1, (0, 0))])
+def test_a_recipe_shorter_than_its_stages(epochs, stages):
+    settings = read("--recipe", "fast", "--epochs", str(epochs))
+    assert (settings.warmup_epochs, settings.plain_epochs) == stages
+    assert read("--recipe", "best", "--epochs", str(epochs)).epochs == epochs
+    with pytest.raises(UserError, match="plain_epochs"):
+        read("--recipe", "fast", "--epochs", str(epochs), "--plain-epochs", str(epochs))

@@ -18,8 +18,9 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.checkpoints import EpochWriter
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.runs.methods import METHODS
 from keras_gssl.runs.presets import preset_values
-from keras_gssl.runs.settings import METHODS, TrainingSettings
+from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
 from tests.networks import small_backbone
 from tests.pictures import make_folder

@@ -16,7 +16,7 @@ from keras_gssl.data.pictures.files import CACHES, ImageFiles, fits_in_memory
 from keras_gssl.data.pictures.found import TRAIN, VALIDATION, Columns
 from keras_gssl.data.pictures.listing import Listing, list_pictures
 from keras_gssl.data.pictures.streamed import PictureFiles
-from keras_gssl.errors import UserError
+from keras_gssl.errors import UserError, counted
 
 DUPLICATES = ("name", "drop", "ignore")
 STATISTICS_FROM = 2000  # pictures that mean and standard deviation are taken from, at the most
@@ -185,8 +185,8 @@ def _without_doubles(
     doubles = {str(listing.names[pair.held_out]): str(listing.names[pair.other]) for pair in pairs}
     one, other = next(iter(doubles.items()))
     told = (
-        f"{len(doubles)} pictures for validation or testing are the same as one for something else, or nearly, first "
-        f"{one} and {other}"
+        f"{counted(len(doubles), 'picture')} for validation or testing and one for something else are the same, or "
+        f"nearly, first {one} and {other}"
     )
     notes = (*listing.notes, f"{told}: {'they are left out' if drop else 'the figures on them are too good'}.")
     listing = dataclasses.replace(listing, notes=notes, doubles=doubles)

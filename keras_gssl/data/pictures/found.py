@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gssl.errors import UserError
+from keras_gssl.errors import UserError, counted
 
 TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
 #: What people call the parts.
@@ -93,7 +93,8 @@ class Found:
             else:
                 self.classes[where[name]] = of_class
         self.notes.append(
-            f"{len(corrections.names)} labels are corrected by {file}, {len(left_out)} pictures left out."
+            f"{counted(len(corrections.names), 'label is', 'labels are')} corrected by {file}, "
+            f"{counted(len(left_out), 'picture')} left out."
         )
         self._remove(left_out)
 
@@ -130,4 +131,5 @@ class Found:
                     )
         self._remove(set(twice))
         if twice:
-            self.notes.append(f"{len(twice)} pictures are named more than once and count once.")
+            pictures = counted(len(twice), "picture is", "pictures are")
+            self.notes.append(f"{pictures} named more than once and count once.")

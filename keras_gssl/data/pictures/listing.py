@@ -15,7 +15,7 @@ from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION, Columns, Fou
 from keras_gssl.data.pictures.list_file import read_list
 from keras_gssl.data.pictures.split import check_fold, fold_of, split_by_class, split_by_group
 from keras_gssl.data.pictures.tree import read_tree
-from keras_gssl.errors import DataNotFoundError, UserError
+from keras_gssl.errors import DataNotFoundError, UserError, counted
 from keras_gssl.files import write_csv
 
 NAMED = 5  # classes that a note names
@@ -293,7 +293,6 @@ def _too_few(labels: np.ndarray, parts: np.ndarray, class_names: Sequence[str]) 
         without = [name for index, name in enumerate(class_names) if part not in parts[labels == index]]
         if without:
             shown = ", ".join(without[:NAMED]) + (", ..." if len(without) > NAMED else "")
-            notes.append(
-                f"{len(without)} classes have too few pictures for {len(wanted)} parts and none for {part}: {shown}"
-            )
+            classes = counted(len(without), "class has", "classes have")
+            notes.append(f"{classes} too few pictures for {len(wanted)} parts and none for {part}: {shown}")
     return notes

@@ -25,8 +25,8 @@ from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
 from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
+from keras_gssl.runs.methods import METHODS as KNOWN
 from keras_gssl.runs.progress import duration
-from keras_gssl.runs.settings import METHODS as KNOWN
 
 FIGURES = ("balanced_accuracy", "accuracy", "few")
 
@@ -76,7 +76,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcome]:
     """Run what is missing; returns what failed."""
     runs, folders = plan.in_order, folder / "runs"
-    print(f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}.", flush=True)
+    print(
+        f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}. The time that is left is told after "
+        f"the first; `keras-gssl watch {folders / runs[0].name}` shows how far that one is.",
+        flush=True,
+    )
     outcomes = (
         run_on_ray(runs, folders, arguments.ray, arguments.cpus_per_run, arguments.gpus_per_run)
         if arguments.ray

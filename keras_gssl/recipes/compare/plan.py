@@ -12,8 +12,8 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run, make_run
 from keras_gssl.recipes.tables.runner import finished
-from keras_gssl.recipes.titles import PLAIN, title
 from keras_gssl.runs.result import RunResult
+from keras_gssl.runs.titles import PLAIN, title
 
 #: What is compared unless the user says otherwise, the plainest first.
 METHODS = (*PLAIN, "augment-only", "moe")

@@ -13,8 +13,9 @@ from typing import Any
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.command_line import check_values, read_toml
+from keras_gssl.runs.methods import METHODS, apply_method, beneath, check_method
 from keras_gssl.runs.presets import preset_values
-from keras_gssl.runs.settings import METHODS, TrainingSettings, apply_method, check_method
+from keras_gssl.runs.settings import TrainingSettings
 
 KEYS = {
     "the file": {"title", "seeds", "against", "settings", "columns", "rows"},
@@ -43,7 +44,7 @@ class Run:
         """A file name; two runs that measure different things have different names."""
         settings, method = self.settings, self.settings.method
         parts, told = [self.recipe], {"epochs", "seed", "recipe", *NOT_MEASURED}
-        preset = preset_values(settings.recipe, settings.full_epochs)
+        preset = preset_values(settings.recipe, settings.full_epochs, settings.epochs)
         if hasattr(settings, "imbalance_ratio"):
             parts.append(f"{settings.imbalance_ratio:g}")
             told.add("imbalance_ratio")
@@ -210,8 +211,8 @@ def make_run(where: str, recipe: Any, common: Mapping[str, Any], own: Mapping[st
     settings_class = RECIPES[recipe].settings
     try:
         base, given = (check_values(where, values, settings_class) for values in (common, own))
-        base = {**preset_values(given.get("recipe", base.get("recipe", "paper")), settings_class.full_epochs), **base}
         method = given.pop("method", base.pop("method", None))
+        base = {**beneath(settings_class, {**base, **given}, method), **base}
         settings = settings_class(**apply_method(settings_class, base, given, method))
         check_method(settings, method)
     except UserError:

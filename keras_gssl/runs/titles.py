@@ -18,7 +18,7 @@ BESIDE = {"augment-only": "augmentation alone", "moe": "gated tasks", "sum": "ta
 def title(method: str, loss: str) -> str:
     """What a method is called, with the class loss that it has under these settings.
 
-    >>> from keras_gssl.recipes.titles import title
+    >>> from keras_gssl.runs.titles import title
     >>> title("moe", "ldam")
     'LDAM-DRW + gated tasks'
     """
