@@ -73,9 +73,9 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.
         its_callbacks = callbacks if its_folder is folder else ()
         results[name] = train(its_settings, data, its_folder, resume, 20, its_callbacks)
     seconds = time.monotonic() - start
-    print("3. Reports and exports.")
+    print("3. Report and exports.")
+    write_report(folder.path)
     for _, its_folder in runs.values():
-        write_report(its_folder.path)
         write_model_card(its_folder.path)
     paths = [its_folder.path for _, its_folder in runs.values()]
     comparison = write_comparison(paths, folder.path / "comparison.html", list(runs))

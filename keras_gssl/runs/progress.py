@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from keras_gssl.backend import keras
@@ -62,3 +63,14 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class EpochCurves(keras.callbacks.TensorBoard):
+    """TensorBoard's curves, a point an epoch.
+
+    Keras' own makes a summary of every figure after every step, too, and with `update_freq="epoch"` throws it away:
+    some milliseconds, which is much for small networks.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        pass

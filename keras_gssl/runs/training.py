@@ -32,7 +32,7 @@ from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.lock import locked
 from keras_gssl.runs.paused import EpochTimer, GoOnWithinEpoch, Paused, PauseWhenAsked, read_paused
 from keras_gssl.runs.precision import precision_scope
-from keras_gssl.runs.progress import EpochReport
+from keras_gssl.runs.progress import EpochCurves, EpochReport
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings
 
@@ -198,7 +198,7 @@ def _fit(
                 StopIfNotFinite(),  # before anything of the epoch is written
                 *callbacks,
                 EpochWriter(folder, finished),
-                keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+                EpochCurves(folder.tensorboard, write_graph=False),
                 EpochReport(report_every, "validation" if validated else "test"),
                 *own_callbacks,
                 PauseWhenAsked(asked, folder, timer, paused),
