@@ -21,11 +21,12 @@ MARKS = ("o", "s", "^", "D", "v", "P")
 VARIABLES = {INK: "var(--ink)", FAINT: "var(--faint)", **{c: f"var(--c{i})" for i, c in enumerate(SERIES, start=1)}}
 MAX_NAMED = 30  # classes whose names fit on an axis
 MAX_WRITTEN = 12  # classes whose confusions fit into the cells as figures
+SHORT_NAME = 14  # letters of which three names stand side by side above a chart
 BINS = 10
 Chart = Callable[[Any], None]
 
 
-def svg(name: str, draw: Chart, size: tuple[float, float] = (6.0, 3.6)) -> str:
+def svg(name: str, draw: Chart, size: tuple[float, float] = (5.2, 3.3)) -> str:
     """Draw on Matplotlib axes and give the SVG text, to be put into a page.
 
     Args:
@@ -76,7 +77,9 @@ def curves(series: Mapping[str, tuple[np.ndarray, np.ndarray]], label: str, mark
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
-        if series:
+        if series and len(series) <= 3 and max(map(len, series)) <= SHORT_NAME:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)  # above: no line goes through it
+        elif series:
             axes.legend(ncols=2 if len(series) > 3 else 1)
 
     return draw
