@@ -208,7 +208,7 @@ class TrainingSettings:
     @property
     def planned_epochs(self) -> int:
         """Length of the run that the recipe is for."""
-        return preset_values(self.recipe, self.full_epochs).get("epochs", self.full_epochs)
+        return preset_values(self.recipe, self.full_epochs).get("epochs", type(self).epochs)
 
     @property
     def altered_epochs(self) -> int:
