@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: quickstart test torture matrix lint wheel tables benchmark docs clean
 
-quickstart: $(VENV)/.installed
+quickstart: $(VENV)/.usable
 	$(BIN)/python -m keras_gssl.recipes.quickstart
 
 test: $(VENV)/.installed lint wheel
@@ -32,12 +32,17 @@ lint: $(VENV)/.installed
 wheel: $(VENV)/.installed
 	PYTHON=$(PYTHON) tests/try_wheel.sh
 
-$(VENV)/.installed: setup.py
+# What its users need, which is half of what its tests need.
+$(VENV)/.usable: setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --editable '.[export,explain]'
 	@# Beside a clone, which has the package's name, Python would take the clone's folder for the package.
 	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/keras_gssl_checkout.pth"
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.usable
+	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
 
 # The tables of docs/results.md, from the files in recipes/results.
