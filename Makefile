@@ -51,6 +51,7 @@ tables: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/fast.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/transfer.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/gates.toml --report --into docs/results.md
+	$(BIN)/python -m keras_gssl.recipes.tables recipes/ablation.toml --report --into docs/results.md
 
 # Training, evaluation and input pipeline beside the same method in PyTorch; leave the machine alone meanwhile.
 benchmark: $(VENV)/.installed
