@@ -32,7 +32,7 @@ lint: $(VENV)/.installed
 wheel: $(VENV)/.installed
 	PYTHON=$(PYTHON) tests/try_wheel.sh
 
-# What its users need, which is half of what its tests need.
+# What users of the package need; its tests need as much again.
 $(VENV)/.usable: setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip

@@ -134,12 +134,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sides", type=int, nargs="+", default=[224, 64])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--no-results", action="store_true", help="print alone, keep the file of results as it is")
+    parser.add_argument("--no-results", action="store_true", help="print alone, as with other sides")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         speeds = measure(make_pictures(Path(folder)), arguments.sides, arguments.rounds)
     print(reading_table(speeds))
-    if not arguments.no_results:
+    if not arguments.no_results and set(speeds) == {"224", "64"}:
         write_json(RESULTS, {"pictures_per_second": speeds, **machine()})
 
 

@@ -64,8 +64,8 @@ def reading(results: dict[str, Any]) -> str:
     """How fast pictures are read from disk, in words and as a table."""
     return (
         "Pictures that stay on disk (`python -m benchmarks.reading`): JPEG files of 500x375 pixels to squares, by two "
-        f"workers on {results['hardware']}. Ours reads about as fast as PyTorch's loader with Pillow or faster; slower "
-        "than Keras' own, which does not filter while it shrinks, and than a loader that decodes with libjpeg-turbo. "
+        f"workers (Keras' own: as many as it likes) on {results['hardware']}. Keras' own does not filter while it "
+        "shrinks; the others do. "
         "Pictures that fit into half of the free memory are read once and kept: this counts for larger sets alone.\n\n"
         + reading_table(results["pictures_per_second"])
         + "\n"

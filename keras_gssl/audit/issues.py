@@ -11,7 +11,7 @@ import numpy as np
 from keras_gssl.audit.predictions import HeldOut
 from keras_gssl.data.pictures.decode import read_all
 from keras_gssl.data.pictures.duplicates import find_duplicates, fingerprints_of
-from keras_gssl.errors import UserError
+from keras_gssl.errors import UserError, counted
 from keras_gssl.extras import extra
 
 SIDE = 64  # pixels at which pictures are compared
@@ -78,8 +78,8 @@ def _twice(held_out: HeldOut) -> list[tuple[int, int]]:
     if broken or images is None:
         position, reason = next(iter(broken.items()))
         raise UserError(
-            f"{len(broken)} pictures cannot be read, first {held_out.paths[position]} ({reason}), although the runs "
-            f"were made with them: put them back."
+            f"{counted(len(broken), 'picture')} cannot be read, first {held_out.paths[position]} ({reason}), although "
+            f"the runs were made with them: put them back."
         )
     each_alone = np.arange(len(fingerprints)).astype(str)
     pairs = find_duplicates(fingerprints, each_alone, lambda position: images[position])

@@ -59,7 +59,7 @@ def tiny_imagenet(data_dir: str | Path, cache: str = "auto") -> ImageData:
     missing = [path for path in test_paths if not path.exists()]
     if missing or not test_paths:
         first = missing[0] if missing else annotations
-        raise DataNotFoundError(f"{len(missing)} validation images are missing, first {first}.")
+        raise DataNotFoundError(f"Validation images are missing, {len(missing)} in all, first {first}.")
 
     names = [words.get(wnid, wnid).split(",")[0].strip() for wnid in wnids]
     return ImageData(

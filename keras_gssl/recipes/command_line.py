@@ -45,9 +45,10 @@ def parse(settings_class: type[Settings], name: str, description: str, argv: Seq
         if given.get("resume"):
             return _settings_to_resume(settings_class, name, {**from_file, **given}, given_method or file_method)
         preset = beneath(settings_class, {**from_file, **given}, given_method or file_method)
-        base = apply_method(settings_class, preset, from_file, file_method)
+        base = apply_method(settings_class, preset, from_file, file_method if given_method is None else None)
         settings = settings_class(**apply_method(settings_class, base, given, given_method))
         check_method(settings, given_method or file_method)
+        _check_effect(settings, {**from_file, **given})
         return settings
     except UserError:
         raise
@@ -65,16 +66,18 @@ def make_parser(settings_class: type[TrainingSettings], name: str, description: 
     parser.add_argument(
         "--config", metavar="FILE", help="TOML file with settings; options on the command line override it"
     )
+    usual = settings_class.default_method
     parser.add_argument(
         "--method",
         choices=tuple(METHODS),
         metavar="{" + ",".join(METHODS) + "}",
-        help="method of the paper's tables: a name for the settings that make it (tasks, gating, ...)",
+        help="a name for the settings that make a method (tasks, gating, loss, ...)"
+        + (f" (default: {usual}; moe where an option about tasks is given)" if usual else ""),
     )
-    usual = beneath(settings_class, {}, None)
+    defaults = beneath(settings_class, {}, None)
     for field in dataclasses.fields(settings_class):
         kind = typing.get_type_hints(settings_class)[field.name]
-        _add_option(parser, field, kind, usual.get(field.name, field.default))
+        _add_option(parser, field, kind, defaults.get(field.name, field.default))
     return parser
 
 
@@ -178,13 +181,26 @@ def _settings_to_resume(
     return settings_class(**{**saved, **values, "run_dir": str(folder.path)})
 
 
+def _check_effect(settings: TrainingSettings, given: Mapping[str, Any]) -> None:
+    """Raise `ValueError` where something is asked for that the other settings leave without effect."""
+    for names, needed, value in (
+        (("drop_epochs", "drop_factor"), "schedule", "steps"),
+        (("reweight_epoch",), "loss", "ldam"),
+    ):
+        for name in names:
+            usual = getattr(type(settings), name)
+            if name in given and given[name] != usual and getattr(settings, needed) != value:
+                raise ValueError(
+                    f"{name} has no effect with {needed} {getattr(settings, needed)}, which the recipe "
+                    f"{settings.recipe} may have brought: add --{needed} {value}, or leave it out"
+                )
+
+
 def describe_settings(settings: TrainingSettings) -> str:
     """Recipe, method, and the settings that are neither's, for the first line of a run."""
-    usual = {
-        **type(settings)().to_json(),
-        **preset_values(settings.recipe, settings.full_epochs),
-        **METHODS.get(settings.method, {}),
-    }
+    kind, method = type(settings), settings.method if settings.method in METHODS else None
+    preset = preset_values(settings.recipe, settings.full_epochs)
+    usual = kind(**apply_method(kind, preset, {}, method)).to_json()
     changed = {key: value for key, value in settings.to_json().items() if usual[key] != value}
     shown = (
         f"{key}={' '.join(map(str, value)) or 'none'}" if isinstance(value, tuple) else f"{key}={value}"

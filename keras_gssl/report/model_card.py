@@ -11,7 +11,6 @@ from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.report.answers import class_rows
 from keras_gssl.report.page import percent
 from keras_gssl.report.run_data import RunData, read_run
-from keras_gssl.runs.methods import METHODS
 from keras_gssl.runs.result import Scores
 from keras_gssl.runs.titles import title
 
@@ -34,8 +33,9 @@ def model_card(run: RunData) -> str:
     result, about = run.result, run.about
     settings, last = result.settings, result.last_epoch
     height, width, channels = about["image_shape"]
-    tasks = f"{', '.join(settings['tasks'])} under gate {settings['gating']}" if settings["tasks"] else "none"
-    loss = str(settings["loss"])
+    tasks, loss = ", ".join(settings["tasks"]) or "none", str(settings["loss"])
+    tasks += f" under gate {settings['gating']}" if result.method == "moe" else ""
+    name = title(result.method, loss)
     counts = about["class_counts"]
     rows = [f"| {as_text(name)} | {' | '.join(figures)} |" for name, *figures in class_rows(run)]
     if len(rows) > LONGEST_LIST:
@@ -50,8 +50,8 @@ An image classifier for {len(counts)} classes, {settings["backbone"]}, trained b
 - Input: images of {height}x{width} pixels, {channels} channels; mean {_numbers(about["mean"])} and standard deviation \
 {_numbers(about["std"])} (per channel, scale 0-1) are taken out. Exports have that inside and take pixels 0-255.
 - Output: logits, one per class.
-- Method: {result.method}{"" if result.method in METHODS else " (a combination)"}, {title(result.method, loss)}; \
-pretext tasks {tasks}, loss {loss}, {settings["epochs"]} epochs, seed {settings["seed"]}.
+- Method: {result.method}, {name if name != result.method else "a combination"}; pretext tasks {tasks}, loss {loss}, \
+{settings["epochs"]} epochs, seed {settings["seed"]}.
 
 ## Data
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_gssl.errors import UserError
+from keras_gssl.errors import UserError, counted
 from keras_gssl.files import write_text
 from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.pretext.catalogue import GATES
@@ -94,7 +94,8 @@ def _doubles(run: RunData) -> str:
     count = run.about.get("doubles", 0)
     if not count:
         return ""
-    return f" {count} pictures for validation or testing are (nearly) the same as one for something else."
+    pictures = counted(count, "picture for validation or testing is", "pictures for validation or testing are")
+    return f" {pictures} (nearly) the same as one for something else."
 
 
 def _altered(run: RunData, column: str, factor: float = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -32,16 +32,16 @@ OF_TASKS = {
 def beneath(settings_class: type[Settings], given: Mapping[str, Any], method: str | None) -> dict[str, Any]:
     """The settings beneath those that are given.
 
-    The recipe's; and where neither a recipe nor a method nor anything about pretext tasks is given, those of the method
-    that is best for this kind of experiment.
+    The recipe's; and with the recipe that is best for this kind of experiment those of the method that is, unless a
+    method or anything about pretext tasks is given.
     """
-    epochs = given.get("epochs")
+    epochs, recipe = given.get("epochs"), given.get("recipe", settings_class.default_recipe)
     values = preset_values(
-        given.get("recipe", settings_class.default_recipe),
+        recipe,
         settings_class.full_epochs,
         epochs if isinstance(epochs, int) and epochs > 0 else None,  # what else it is, is refused later
     )
-    chosen = method is not None or any(key == "recipe" or key in OF_TASKS for key in given)
+    chosen = recipe != settings_class.default_recipe or method is not None or not OF_TASKS.isdisjoint(given)
     usual = None if chosen else settings_class.default_method
     return values if usual is None else {**values, **METHODS[usual]}
 

@@ -62,7 +62,7 @@ def preset_values(name: str, full_epochs: int, epochs: int | None = None) -> dic
     Args:
         name: A key of `PRESETS`.
         full_epochs: Length of the experiment at the paper's settings.
-        epochs: Length in place of the recipe's. Where its stages would take all of it, they are shortened to half.
+        epochs: Length in place of the recipe's. Where its stages leave nothing of it, they are shortened to half.
     """
     if name not in PRESETS:
         raise ValueError(f"recipe must be one of {', '.join(PRESETS)}; received {name!r}")
@@ -70,7 +70,8 @@ def preset_values(name: str, full_epochs: int, epochs: int | None = None) -> dic
     if "epochs" not in values:
         return values
     values["epochs"] = round(values["epochs"] * full_epochs) if epochs is None else epochs
-    stages = {stage: values[stage] for stage in STAGES if stage in values}
-    if epochs is not None and sum(stages.values()) >= epochs:
+    stages = {stage: values.get(stage, 0) for stage in STAGES}
+    warm_up, plain, retrained = stages.values()
+    if epochs is not None and max(warm_up, plain) + retrained >= epochs:
         values |= {stage: length * (epochs // 2) // sum(stages.values()) for stage, length in stages.items()}
     return values

@@ -12,7 +12,14 @@ PLAIN = {
     "ldam-drw": "LDAM-DRW",
 }
 #: What methods do beside the class loss that the settings name.
-BESIDE = {"augment-only": "augmentation alone", "moe": "gated tasks", "sum": "tasks without a gate"}
+BESIDE = {
+    "augment-only": "augmentation alone",
+    "moe": "gated tasks",
+    "sum": "tasks without a gate",
+    "lorot-e": "rotated quadrants (LoRot-E)",
+    "ssp": "pretraining on rotations (SSP)",
+    "sla-sd": "labels of rotations (SLA-SD)",
+}
 
 
 def title(method: str, loss: str) -> str:

@@ -74,7 +74,7 @@ def test_auto_streams_what_does_not_fit(archive, monkeypatch):
         ("wnids.txt", "wnids.txt is missing"),
         ("words.txt", "words.txt is missing"),
         ("val/val_annotations.txt", "val_annotations.txt is missing"),
-        ("val/images/val_3.JPEG", "1 validation images are missing, first .*val_3.JPEG"),
+        ("val/images/val_3.JPEG", "Validation images are missing, 1 in all, first .*val_3.JPEG"),
         ("train/n10", "No training images in .*n10"),
     ],
 )

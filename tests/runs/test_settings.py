@@ -72,6 +72,8 @@ def test_method_in_a_file_and_on_the_command_line(tmp_path):
     assert (settings.method, settings.epochs) == ("moe", 7)
     with pytest.raises(UserError, match="contradicts"):
         read("--config", str(config), "--tasks", "flip")
+    config.write_text('method = "ce"\n')
+    assert read("--config", str(config), "--method", "moe").method == "moe"
     config.write_text('method = "magic"\n')
     with pytest.raises(UserError, match="method must be one of ce, ldam-drw, .*received 'magic'"):
         read("--config", str(config))
@@ -104,15 +106,27 @@ def test_what_own_pictures_are_trained_with():
     usual = own()
     assert (usual.recipe, usual.method, usual.epochs, usual.mixing) == ("fast", "balanced", 25, "cutmix")
     assert (own("--epochs", "40").method, own("--mixing", "none").method) == ("balanced", "balanced")
-    for argv in (["--method", "moe"], ["--recipe", "fast"], ["--tasks", "flip", "lorot"], ["--share", "0.3"]):
+    assert own("--recipe", "fast") == usual
+    for argv in (["--method", "moe"], ["--tasks", "flip", "lorot"], ["--share", "0.3"], ["--gating", "look-ahead"]):
         assert (own(*argv).recipe, own(*argv).method, own(*argv).gating) == ("fast", "moe", "look-ahead")
     assert (own("--loss", "ce").method, own("--label-augmentation", "sla-sd").method) == ("ce", "sla-sd")
     paper = own("--recipe", "paper")
     assert (paper.method, paper.gating, paper.epochs) == ("moe", "frozen", 100)
     assert describe_settings(own("--batch-size", "8")) == "recipe fast, method balanced; batch_size=8"
+    assert describe_settings(own("--method", "moe")) == "recipe fast, method moe; all else as they have it"
+    assert describe_settings(own("--gating", "frozen")) == "recipe fast, method moe; gating=frozen"
 
 
-@pytest.mark.parametrize(("epochs", "stages"), [(50, (2, 3)), (6, (2, 3)), (5, (0, 1)), (4, (0, 1)), (1, (0, 0))])
+@pytest.mark.parametrize(
+    "argv", [["--recipe", "fast", "--drop-epochs", "5"], ["--recipe", "fast", "--reweight-epoch", "3"]]
+)
+def test_what_has_no_effect_is_said(argv):
+    with pytest.raises(UserError, match=r"has no effect with (schedule linear|loss balanced).*: add --(schedule|loss)"):
+        read(*argv)
+    assert read(*argv, "--schedule", "steps", "--loss", "ldam").recipe == "fast"
+
+
+@pytest.mark.parametrize(("epochs", "stages"), [(50, (2, 3)), (6, (2, 3)), (4, (2, 3)), (3, (0, 0)), (1, (0, 0))])
 def test_a_recipe_shorter_than_its_stages(epochs, stages):
     settings = read("--recipe", "fast", "--epochs", str(epochs))
     assert (settings.warmup_epochs, settings.plain_epochs) == stages

@@ -185,8 +185,8 @@ def _without_doubles(
     doubles = {str(listing.names[pair.held_out]): str(listing.names[pair.other]) for pair in pairs}
     one, other = next(iter(doubles.items()))
     told = (
-        f"{counted(len(doubles), 'picture')} for validation or testing and one for something else are the same, or "
-        f"nearly, first {one} and {other}"
+        f"{counted(len(doubles), 'picture for validation or testing is', 'pictures for validation or testing are')} "
+        f"the same as one for something else, or nearly, first {one} and {other}"
     )
     notes = (*listing.notes, f"{told}: {'they are left out' if drop else 'the figures on them are too good'}.")
     listing = dataclasses.replace(listing, notes=notes, doubles=doubles)

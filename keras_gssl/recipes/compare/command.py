@@ -78,7 +78,7 @@ def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcom
     runs, folders = plan.in_order, folder / "runs"
     print(
         f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}. The time that is left is told after "
-        f"the first; `keras-gssl watch {folders / runs[0].name}` shows how far that one is.",
+        "the first.",
         flush=True,
     )
     outcomes = (

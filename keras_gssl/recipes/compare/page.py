@@ -105,7 +105,7 @@ def _figures(results: Results, by: str) -> str:
 def _runs(results: Results, by: str) -> str:
     figures = {name: [100 * value for value in _values(runs, by)] for name, runs in results.items()}
     height = 1.2 + 0.42 * len(figures)
-    chart = svg(f"{NAMES[by]} of every run", dots(figures, f"{NAMES[by]}, %"), (6.0, height))
+    chart = svg(f"{NAMES[by]} of every run", dots(figures, f"{NAMES[by]}, %"), (5.2, height))
     return section("Every run", chart, "A dot is a run, a line the mean. Methods whose dots mix may well be equal.")
 
 
