@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from keras_gssl.data.pictures.listing import list_pictures
+
 SHAPES = ("disc", "square", "bars", "ring")
 KINDS = ("jpg", "png", "bmp", "gif", "webp", "grey", "palette", "alpha", "cmyk", "turned", "grey16", "grey-alpha")
 
@@ -70,3 +72,16 @@ def make_folder(folder, counts=(24, 12, 5, 1), seed=0):
             save(picture, folder / shape / f"{shape} {number:03d}", KINDS[number % len(KINDS)])
             number += 1
     return folder
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def of(root, *names):
+    """An empty picture for each name, and the listing of them."""
+    touch(root, *names)
+    return list_pictures(root)

@@ -20,11 +20,6 @@ from tests.pictures import KINDS, draw, make_folder, save
 QUICK = ["--quick", "--image-size", "32"]
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("own") / "photos")
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_picture_that_was_drawn(tmp_path, kind):
     picture = draw("bars", (48, 48), np.random.default_rng(3))
