@@ -66,7 +66,7 @@ def test_a_real_run_in_turn(of_pictures, tmp_path, monkeypatch, capsys):
     (run,) = select(read_table(of_pictures, {"quick": True, "epochs": 1}, [3]), ["Plain"]).runs
     assert tables.main(command) == 0
     assert f"done: {run.name}" in capsys.readouterr().out
-    assert "test images; method ce" in (tmp_path / f"runs/small-quick/{run.name}.log").read_text()
+    assert "test images; recipe fast, method ce" in (tmp_path / f"runs/small-quick/{run.name}.log").read_text()
     assert not (tmp_path / "recipes").exists(), "a trial is no result"
 
 

@@ -66,7 +66,8 @@ def summary(plan: Plan, results: Results, by: str = "balanced_accuracy") -> dict
 
 
 def _verdict(plan: Plan, results: Results, by: str) -> str:
-    return verdict({name: _values(runs, by) for name, runs in results.items()}, NAMES[by], plan.unit, plan.overlap)
+    told = verdict({name: _values(runs, by) for name, runs in results.items()}, NAMES[by], plan.unit, plan.overlap)
+    return told[:1].upper() + told[1:]
 
 
 def _lead(plan: Plan, results: Results) -> str:
