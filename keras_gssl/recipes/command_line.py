@@ -182,18 +182,24 @@ def _settings_to_resume(
 
 
 def _check_effect(settings: TrainingSettings, given: Mapping[str, Any]) -> None:
-    """Raise `ValueError` where something is asked for that the other settings leave without effect."""
+    """Raise `ValueError` where something is asked for that the recipe has left without effect.
+
+    Not where the schedule or the loss is asked for too, or comes with a method: a table gives its runs everything, and
+    what it says for all of them need not concern each.
+    """
+    kind, preset = type(settings), preset_values(settings.recipe, settings.full_epochs)
     for names, needed, value in (
         (("drop_epochs", "drop_factor"), "schedule", "steps"),
         (("reweight_epoch",), "loss", "ldam"),
     ):
-        for name in names:
-            usual = getattr(type(settings), name)
-            if name in given and given[name] != usual and getattr(settings, needed) != value:
-                raise ValueError(
-                    f"{name} has no effect with {needed} {getattr(settings, needed)}, which the recipe "
-                    f"{settings.recipe} may have brought: add --{needed} {value}, or leave it out"
-                )
+        now = getattr(settings, needed)
+        brought = needed not in given and now == preset.get(needed, getattr(kind, needed))
+        asked = [name for name in names if name in given and given[name] != getattr(kind, name)]
+        if asked and brought and now != value:
+            raise ValueError(
+                f"{asked[0]} has no effect with {needed} {now}, which the recipe {settings.recipe} may have brought: "
+                f"add --{needed} {value}, or leave it out"
+            )
 
 
 def describe_settings(settings: TrainingSettings) -> str:

@@ -3,6 +3,8 @@
 import pytest
 
 from keras_gssl.errors import UserError
+from keras_gssl.recipes.cifar_lt import CifarSettings
+from keras_gssl.recipes.command_line import parse
 from keras_gssl.recipes.tables.grid import read_table, select
 from tests.recipes.small_tables import ROOT, SMALL
 
@@ -53,3 +55,13 @@ def test_mistakes_in_a_table_are_named(small, old, new, message):
     with pytest.raises(UserError, match=message) as caught:
         read_table(small)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_said_for_all_rows_need_not_concern_each(small, tmp_path):
+    """Plain cross-entropy has no re-weighting, and the recipe fast no steps; the commands of the runs are taken."""
+    common = {"recipe": "fast", "epochs": 20, "reweight_epoch": 100, "drop_epochs": [5, 8]}
+    for run in read_table(small, common).runs:
+        again = parse(CifarSettings, "cifar10_lt", "", run.argv(tmp_path))
+        assert again.to_json() == run.settings.to_json()
+    plain = parse(CifarSettings, "cifar10_lt", "", ["--method", "ce", "--reweight-epoch", "100"])
+    assert (plain.loss, plain.reweight_epoch) == ("ce", 100)
