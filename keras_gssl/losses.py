@@ -137,13 +137,16 @@ class LDAMLoss(ClassCountLoss):
 class LogitAdjustedLoss(ClassCountLoss):
     """Cross-entropy of logits to which the log of each class's frequency is added: balanced softmax.
 
-    `-log softmax(scale * x + temperature * log(n_c / n))[y]`. The network then learns what speaks for a class beyond
-    how frequent it is, and its own outputs, without the added term, are right where all classes are equally frequent.
+    `-log softmax(scale * (x - margin on the true class) + temperature * log(n_c / n))[y]`. The network then learns what
+    speaks for a class beyond how frequent it is, and its own outputs, without the added term, are right where all
+    classes are equally frequent. On few images, which a network soon knows by heart, a margin keeps it learning.
 
     Args:
         class_counts: Training images per class.
         temperature: How much of the frequency is taken out: 1 for balanced classes in use, 0 for plain cross-entropy.
         scale: None for logits of a dense head. A number for cosines of a cosine head, which are multiplied by it.
+        margin: By how much the cosine of the true class must be above what it would else need to be; 0 for none. With
+            shares, each class's margin is that share of it.
 
     Call arguments: `y_true` of shape `(batch,)`, class indices, or `(batch, classes)`, one-hot or shares that sum to 1;
     `y_pred` of shape `(batch, classes)`.
@@ -156,7 +159,7 @@ class LogitAdjustedLoss(ClassCountLoss):
 
     Reference:
         "Balanced Meta-Softmax for Long-Tailed Visual Recognition" (NeurIPS 2020), eq. 4, and "Long-Tail Learning via
-        Logit Adjustment" (ICLR 2021), eq. 10, which has the temperature.
+        Logit Adjustment" (ICLR 2021), eq. 10, which has the temperature. Margin: "CosFace" (CVPR 2018), eq. 4.
     """
 
     def __init__(
@@ -164,6 +167,7 @@ class LogitAdjustedLoss(ClassCountLoss):
         class_counts: Sequence[int] | Mapping[int, int],
         temperature: float = 1.0,
         scale: float | None = None,
+        margin: float = 0.0,
         reduction: str = "mean_with_sample_weight",
         name: str = "logit_adjusted_loss",
         dtype: Any = "float32",
@@ -173,9 +177,16 @@ class LogitAdjustedLoss(ClassCountLoss):
         NOT_NEGATIVE.check("temperature", temperature)
         if scale is not None:
             ABOVE_ZERO.check("scale, where it is not None for a dense head,", scale)
+        NOT_NEGATIVE.check("margin", margin)
+        if margin and scale is None:
+            raise ValueError(
+                f"margin={margin:g} is one of cosines: give scale, such as 30, and make the model with heads='cosine'; "
+                f"logits of a dense head take no margin."
+            )
         self.class_counts = [int(count) for count in counts]
         self.temperature = temperature
         self.scale = scale
+        self.margin = margin
         self._offsets = (temperature * np.log(counts / counts.sum())).astype("float32")
 
     @property
@@ -185,14 +196,21 @@ class LogitAdjustedLoss(ClassCountLoss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         self.check_outputs(y_pred)
         num_classes = len(self.class_counts)
-        logits = (self.scale or 1.0) * y_pred + self._offsets
         if is_one_hot(y_true, num_classes):
-            return ops.categorical_crossentropy(ops.cast(y_true, logits.dtype), logits, from_logits=True)
-        return ops.sparse_categorical_crossentropy(class_indices(y_true, num_classes), logits, from_logits=True)
+            shares = ops.cast(y_true, y_pred.dtype)
+            return ops.categorical_crossentropy(shares, self._logits(y_pred, shares), from_logits=True)
+        y_true = class_indices(y_true, num_classes)
+        shares = ops.one_hot(y_true, num_classes, dtype=y_pred.dtype)
+        return ops.sparse_categorical_crossentropy(y_true, self._logits(y_pred, shares), from_logits=True)
+
+    def _logits(self, outputs: Any, shares: Any) -> Any:
+        return (self.scale or 1.0) * (outputs - self.margin * shares) + self._offsets
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        config.update(class_counts=self.class_counts, temperature=self.temperature, scale=self.scale)
+        config.update(
+            class_counts=self.class_counts, temperature=self.temperature, scale=self.scale, margin=self.margin
+        )
         return config
 
 

@@ -103,6 +103,7 @@ ROOMS = {
             "--seed -1", "--batch-size 0", "--batch-size -3", "--batch-size 36893488147419103232", "--epochs 0",
             "--epochs 99999999999", "--warmup-epochs -3", "--momentum 1", "--momentum -0.5", "--momentum nan",
             "--average 1", "--average nan", "--share 1.5", "--share nan", "--mixing-share -0.1", "--adjustment nan",
+            "--margin -1", "--margin 0.2 --loss balanced --class-head dense",
             "--gradient-ratio inf", "--gate-weights 1 2", "--gate-weights -1 2 3", "--gate-weights nan 1 1",
             "--devices 0", "--validation-freq 0", "--imbalance-ratio 0", "--imbalance-ratio 2",
             "--imbalance-ratio nan", "--reweight-epoch -1", "--plain-epochs 200", "--retrain-epochs 200",

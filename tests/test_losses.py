@@ -77,36 +77,39 @@ def test_counts_and_labels_as_people_have_them(golden):
     assert split.class_counts == [9, 9, 4, 4] and split.scale == 20
 
 
-def numpy_adjusted(counts, temperature, scale, labels, outputs):
+def numpy_adjusted(counts, temperature, scale, margin, labels, outputs):
     """Shares of classes in `labels`, shape (batch, classes)."""
     counts = np.asarray(counts, "float64")
-    logits = scale * np.asarray(outputs, "float64") + temperature * np.log(counts / counts.sum())
+    logits = scale * (np.asarray(outputs, "float64") - margin * labels) + temperature * np.log(counts / counts.sum())
     return -(labels * (logits - np.log(np.exp(logits).sum(1, keepdims=True)))).sum(1)
 
 
-@pytest.mark.parametrize(("temperature", "scale"), [(1.0, None), (0.5, None), (0.0, None), (1.5, 30.0)])
-def test_logit_adjusted_loss_equals_numpy(temperature, scale):
+@pytest.mark.parametrize(
+    ("temperature", "scale", "margin"),
+    [(1.0, None, 0.0), (0.5, None, 0.0), (0.0, None, 0.0), (1.5, 30.0, 0.0), (1.0, 30.0, 0.2)],
+)
+def test_logit_adjusted_loss_equals_numpy(temperature, scale, margin):
     random = np.random.default_rng(0)
     counts, outputs, classes = [500, 40, 3], random.normal(size=(20, 3)).astype("float32"), random.integers(0, 3, 20)
-    loss = gssl.LogitAdjustedLoss(counts, temperature, scale)
-    wanted = numpy_adjusted(counts, temperature, scale or 1.0, np.eye(3)[classes], outputs)
+    loss = gssl.LogitAdjustedLoss(counts, temperature, scale, margin)
+    wanted = numpy_adjusted(counts, temperature, scale or 1.0, margin, np.eye(3)[classes], outputs)
     np.testing.assert_allclose(loss.call(classes, outputs), wanted, rtol=2e-5, atol=1e-5)
     shares = random.dirichlet(np.ones(3), 20)
-    wanted = numpy_adjusted(counts, temperature, scale or 1.0, shares, outputs)
+    wanted = numpy_adjusted(counts, temperature, scale or 1.0, margin, shares, outputs)
     np.testing.assert_allclose(loss.call(tf.constant(shares, tf.float32), outputs), wanted, rtol=2e-5, atol=1e-5)
     weights = random.random(20)
-    wanted = (weights * numpy_adjusted(counts, temperature, scale or 1.0, np.eye(3)[classes], outputs)).sum()
+    wanted = (weights * numpy_adjusted(counts, temperature, scale or 1.0, margin, np.eye(3)[classes], outputs)).sum()
     np.testing.assert_allclose(loss(classes, outputs, sample_weight=weights), wanted / weights.sum(), rtol=2e-5)
 
 
 def test_logit_adjusted_loss_says_which_heads_it_goes_with():
     assert gssl.LogitAdjustedLoss([5, 2]).heads == "dense"
-    cosine = gssl.LogitAdjustedLoss([5, 2], scale=20)
+    cosine = gssl.LogitAdjustedLoss([5, 2], scale=20, margin=0.2)
     assert cosine.heads == "cosine"
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(cosine))
     assert again.get_config() == cosine.get_config()
     assert cosine.with_classes_split(2).class_counts == [5, 5, 2, 2]
-    for wrong in ({"temperature": -1}, {"temperature": float("nan")}, {"scale": 0}):
+    for wrong in ({"temperature": -1}, {"temperature": float("nan")}, {"scale": 0}, {"margin": -1}, {"margin": 0.2}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             gssl.LogitAdjustedLoss([5, 2], **wrong)
     with pytest.raises(ValueError, match="made for 2 classes"):

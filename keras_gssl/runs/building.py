@@ -128,7 +128,7 @@ def _loss(settings: TrainingSettings, data: ImageData) -> keras.losses.Loss:
         return LDAMLoss(data.class_counts)
     if settings.loss == "balanced":
         scale = HEADS["cosine"] if heads_of(settings) == "cosine" else None
-        return LogitAdjustedLoss(data.class_counts, settings.adjustment, scale)
+        return LogitAdjustedLoss(data.class_counts, settings.adjustment, scale, settings.margin)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 

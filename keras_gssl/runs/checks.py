@@ -15,7 +15,9 @@ BOUNDS: Mapping[str, Bounds] = {
     **dict.fromkeys(("epochs", "batch_size", "devices", "validation_freq", "drop_epochs", "fold"), COUNT),
     **dict.fromkeys(("warmup_epochs", "freeze_epochs", "plain_epochs", "retrain_epochs", "reweight_epoch"), WHOLE),
     **dict.fromkeys(("seed", "split_seed"), SEED),
-    **dict.fromkeys(("ssl_ratio", "gradient_ratio", "weight_decay", "adjustment", "distil_weight"), NOT_NEGATIVE),
+    **dict.fromkeys(
+        ("ssl_ratio", "gradient_ratio", "weight_decay", "adjustment", "margin", "distil_weight"), NOT_NEGATIVE
+    ),
     **dict.fromkeys(("drop_factor", "imbalance_ratio", "backbone_learning_rate_factor"), FACTOR),
     **dict.fromkeys(("share", "mixing_share"), SHARE),
     **dict.fromkeys(("momentum", "average"), BELOW_ONE),

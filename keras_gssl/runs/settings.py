@@ -68,6 +68,7 @@ class TrainingSettings:
         tuple(LOSSES),
     )
     adjustment: float = setting(1.0, "how much of the class frequencies balanced softmax takes out")
+    margin: float = setting(0.0, "lead in cosine that balanced softmax wants of the true class, for little data: 0.35")
     class_head: str = setting(
         "auto", "class head; auto: dense for cross-entropy, else cosine", ("auto", "dense", "cosine")
     )
@@ -130,6 +131,8 @@ class TrainingSettings:
                 f"gate_weights must be one for each of the tasks {' '.join(self.tasks)}; received "
                 f"{' '.join(map(str, self.gate_weights))}"
             )
+        if self.margin and self.loss == "balanced" and self.class_head == "dense":
+            raise ValueError(f"margin needs cosines: received margin {self.margin:g} with class_head dense")
         if self.label_augmentation != "none" and self.tasks:
             raise ValueError(
                 f"label_augmentation {self.label_augmentation} takes no pretext tasks, "
