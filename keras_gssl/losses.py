@@ -139,7 +139,8 @@ class LogitAdjustedLoss(ClassCountLoss):
 
     `-log softmax(scale * (x - margin on the true class) + temperature * log(n_c / n))[y]`. The network then learns what
     speaks for a class beyond how frequent it is, and its own outputs, without the added term, are right where all
-    classes are equally frequent. On few images, which a network soon knows by heart, a margin keeps it learning.
+    classes are equally frequent. On few and easy images, which a network soon knows by heart, a margin keeps it
+    learning; where it never gets so far, a margin costs accuracy, and always calibration.
 
     Args:
         class_counts: Training images per class.
