@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_gssl.backend import tf
 from keras_gssl.data.pipeline import CLASS_KEY, PARALLEL_CALLS, TASKS, draw_seed
+from keras_gssl.data.tracing import as_written
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.tasks import PretextTask, check_tasks
 
@@ -64,7 +65,9 @@ def with_pretext(
         images, drawn = (draw or TaskDraw())(images, tasks, draw_seed(seed, TASKS, number))
         return (images, {CLASS_KEY: labels, **drawn}, *weights)
 
-    altered = tf.data.Dataset.zip((dataset, _numbers())).map(alter, PARALLEL_CALLS, deterministic=True)
+    parts = [*tasks, *(part for part in (draw, preprocessing) if part is not None)]
+    traced = as_written(alter, *parts)
+    altered = tf.data.Dataset.zip((dataset, _numbers())).map(traced, PARALLEL_CALLS, deterministic=True)
     if dataset.cardinality() != tf.data.UNKNOWN_CARDINALITY:  # which is lost where the numbers of batches come in
         altered = altered.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
     return altered.prefetch(tf.data.AUTOTUNE)
@@ -78,4 +81,4 @@ def _numbers() -> tf.data.Dataset:
         first = tf.numpy_function(lambda: np.int64(next(passes) << 32), [], tf.int64)
         return tf.data.Dataset.range(tf.ensure_shape(first, ()), tf.int64.max)
 
-    return tf.data.Dataset.from_tensors(0).flat_map(one_pass)
+    return tf.data.Dataset.from_tensors(0).flat_map(as_written(one_pass))

@@ -12,6 +12,7 @@ from keras_gssl.bounds import COUNT
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.data.pictures.files import ImageFiles, image_reader
 from keras_gssl.data.pipeline import PARALLEL_CALLS, PREFETCHED_BATCHES, without_autotuning
+from keras_gssl.data.tracing import as_written
 
 
 class EvaluationSet(tf.data.Dataset):
@@ -62,5 +63,5 @@ class EvaluationSet(tf.data.Dataset):
             return convert(batch), tf.gather(classes, indices)
 
         dataset = tf.data.Dataset.range(len(self._labels)).batch(self._images_per_batch)
-        dataset = dataset.map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+        dataset = dataset.map(as_written(one_batch), num_parallel_calls=PARALLEL_CALLS, deterministic=True)
         return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))

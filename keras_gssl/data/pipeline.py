@@ -21,6 +21,7 @@ from keras_gssl.data.mixing import MIXED_CLASS, OWN_SHARE, Mixing, Partners
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.data.pictures.files import ImageFiles, image_reader
 from keras_gssl.data.policies import ImageAugmentation
+from keras_gssl.data.tracing import as_written
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.tasks import PretextTask, check_tasks
 
@@ -164,7 +165,8 @@ class TrainingSet:
                 tf.range(len(self._images)), seed=draw_seed(self.seed, _SHUFFLE, epoch)
             )
             batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
-            return batches.enumerate().map(lambda step, indices: (epoch * self.steps_per_epoch + step, indices))
+            numbered = as_written(lambda step, indices: (epoch * self.steps_per_epoch + step, indices))
+            return batches.enumerate().map(numbered)
 
         def one_batch(number: tf.Tensor, indices: tf.Tensor) -> tuple[Any, ...]:
             images = tf.ensure_shape(read(indices), (None, *self._images.shape[1:]))
@@ -179,9 +181,9 @@ class TrainingSet:
 
         dataset = (
             _epochs_from(initial_epoch)
-            .flat_map(one_epoch)
+            .flat_map(as_written(one_epoch))
             .skip(self.first_step)
-            .map(one_batch, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+            .map(as_written(one_batch, *self._parts()), num_parallel_calls=PARALLEL_CALLS, deterministic=True)
         )
         return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
 
@@ -224,6 +226,11 @@ class TrainingSet:
         # same.
         return self._normalisation(images)
 
+    def _parts(self) -> list[Any]:
+        """What somebody else may have written."""
+        mixing = [] if self._mixing is None else [self._mixing]
+        return [self._draw, *self.tasks, *self._augmentations, *mixing]
+
     def _weights(self, class_weight: Mapping[int, float]) -> np.ndarray:
         return weights_by_class(class_weight, int(np.max(self._labels)) + 1)
 
@@ -247,7 +254,7 @@ def _epochs_from(start: int | Callable[[], int]) -> tf.data.Dataset:
         first = tf.numpy_function(lambda: np.int64(start()), [], tf.int64)
         return tf.data.Dataset.range(tf.ensure_shape(first, ()), tf.int64.max)
 
-    return tf.data.Dataset.from_tensors(0).flat_map(asked)
+    return tf.data.Dataset.from_tensors(0).flat_map(as_written(asked))
 
 
 def without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:

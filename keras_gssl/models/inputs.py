@@ -12,6 +12,7 @@ from keras_gssl.backend import keras, tf
 from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.normalisation import complaint_of_pixels
 from keras_gssl.data.pipeline import CLASS_KEY, TrainingSet, weights_by_class
+from keras_gssl.data.tracing import as_written
 from keras_gssl.devices import check_shares
 from keras_gssl.losses import class_indices
 from keras_gssl.models.label_checks import NO_NUMBERS, check_labels
@@ -202,7 +203,7 @@ class FitsAnyData:
         if isinstance(spec[1], Mapping) and options.get("class_weight") is not None:
             # Keras would refuse it: it takes labels by name for those of several outputs.
             weights = tf.constant(weights_by_class(options.pop("class_weight"), self.num_classes))
-            dataset = dataset.map(lambda *batch: _weighted(batch, weights, self.num_classes))
+            dataset = dataset.map(as_written(lambda *batch: _weighted(batch, weights, self.num_classes)))
         self._watch = Watch(self._check_values, spec[1], self.num_classes)
         options["callbacks"] = [*_as_list(options.get("callbacks")), self._watch]
         return self._watch.dataset(dataset)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.data.tracing import as_written
 from keras_gssl.models.label_checks import outside
 
 
@@ -49,7 +50,7 @@ class Watch(keras.callbacks.Callback):
             with tf.control_dependencies(looked):
                 return (tf.identity(batch[0]), *batch[1:])
 
-        return dataset.enumerate().map(pass_on, num_parallel_calls=1)
+        return dataset.enumerate().map(as_written(pass_on), num_parallel_calls=1)
 
     def _are_indices(self, labels: tf.Tensor) -> bool:
         return labels.shape.rank == 1 or (labels.shape.rank == 2 and labels.shape[1] == 1)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import tf
+from keras_gssl.data.tracing import as_written
 from keras_gssl.errors import UserError
 
 PARALLEL_DECODING = 8
@@ -52,7 +53,7 @@ class ImageFiles:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         images = np.empty(self.shape, "uint8")
-        paths = tf.data.Dataset.from_tensor_slices(self.paths).map(self._decode, tf.data.AUTOTUNE)
+        paths = tf.data.Dataset.from_tensor_slices(self.paths).map(as_written(self._decode), tf.data.AUTOTUNE)
         position = 0
         try:
             for batch in paths.batch(256):
