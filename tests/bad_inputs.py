@@ -228,7 +228,8 @@ ROOMS = {
         '"export pickle photos"',
         '"predict letter.txt letter.txt"', '"predict none.onnx photos"',
         '"explain nowhere sample:0"', '"audit nowhere"',
-        '"watch nowhere"', '"compare nowhere"', '"compare photos --folds 1"', '"tables letter.txt"',
+        '"watch nowhere"', '"compare nowhere"', '"compare photos --folds 1"',
+        '"compare photos --methods ce balanced:margin"', '"tables letter.txt"',
         '"tables none.toml"',
     ],
 }  # fmt: skip

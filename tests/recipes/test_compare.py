@@ -97,9 +97,30 @@ def test_the_plan_pairs_methods_by_seed_and_fold(photos):
     assert make_plan("cifar10_lt", ["ce", "moe"], (0,), 0, {}).in_order[0].recipe == "cifar10_lt"
 
 
+def test_a_method_may_have_settings_of_its_own(photos):
+    methods = ["balanced", "balanced:margin=0.2", "moe:epochs=7:backbone=resnet14"]
+    plan = make_plan(str(photos), methods, (0, 1), 0, {"epochs": 3})
+    loss = "logit-adjusted cross-entropy"
+    assert plan.methods == (loss, f"{loss} (margin 0.2)", f"{loss} + gated tasks (epochs 7, backbone resnet14)")
+    plain, margin, other = (runs[0].settings for runs in plan.runs.values())
+    assert margin == dataclasses.replace(plain, margin=0.2)
+    assert (other.epochs, other.backbone, other.seed) == (7, "resnet14", 0) and plain.epochs == 3
+    assert len({run.name for run in plan.in_order}) == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            (".", ["ce", "balanced:margin"], (0,), 0, {}),
+            "own settings are METHOD:KEY=VALUE, received 'balanced:margin'",
+        ),
+        ((".", ["ce", "balanced:margin=x"], (0,), 0, {}), "method balanced:margin=x: margin must be float"),
+        ((".", ["ce", "balanced:marign=1"], (0,), 0, {}), "unknown setting 'marign'"),
+        ((".", ["ce", "ce:seed=3"], (0,), 0, {}), "method ce:seed=3: seed must be the same for all methods"),
+        ((".", ["ce", "ce:test=0.4"], (0,), 0, {}), "test must be the same for all"),
+        ((".", ["balanced", "balanced:margin=0"], (0,), 0, {}), "is the same training as logit-adjusted cross-entropy"),
+        ((".", ["ce", "lorot"], (0,), 0, {}), "There is no method lorot; methods are ce,"),
         (("nowhere", ["ce", "moe"], (0,), 0, {}), "There is no folder, list or recipe nowhere"),
         (("cifar10_lt", ["ce", "moe"], (0,), 5, {}), "cifar10_lt has a test set of its own"),
         ((".", ["ce"], (0,), 0, {}), "needs two methods or more, each named once; received ce"),
@@ -114,7 +135,17 @@ def test_mistakes_in_a_plan_are_named(arguments, message):
 
 
 def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path, capsys):
-    command = [str(photos), "--quick", "--methods", "ce", "balanced", "--folds", "2", "--set", "image_size=32"]
+    command = [
+        str(photos),
+        "--quick",
+        "--methods",
+        "ce",
+        "balanced:margin=0.2",
+        "--folds",
+        "2",
+        "--set",
+        "image_size=32",
+    ]
     command += ["-o", str(tmp_path)]
     with pytest.raises(UserError, match="holds no finished runs of this comparison"):
         main([*command, "--report"])
@@ -122,7 +153,7 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
     printed = capsys.readouterr().out
     assert "2 methods, 4 runs" in printed and "mean and (standard deviation) over folds" in printed
     told = json.loads((tmp_path / "comparison.json").read_text())
-    assert told["verdict"] in printed and set(told["methods"]) == {PLAIN["ce"], PLAIN["balanced"]}
+    assert told["verdict"] in printed and set(told["methods"]) == {PLAIN["ce"], f"{PLAIN['balanced']} (margin 0.2)"}
     page = (tmp_path / "comparison.html").read_text()
     for part in ("How good each method is", "Every run", "Against cross-entropy", "Every class", "disc", "2 folds"):
         assert part in page

@@ -3,6 +3,7 @@
     python -m keras_gssl.recipes.compare photos
     python -m keras_gssl.recipes.compare photos --folds 5                       # every picture is tested once
     python -m keras_gssl.recipes.compare photos --methods ce ldam-drw --seeds 0 1 2 3 --set epochs=50 backbone=resnet14
+    python -m keras_gssl.recipes.compare photos --methods balanced balanced:margin=0.2    # the same, but for a setting
     python -m keras_gssl.recipes.compare cifar10_lt --ray auto --gpus-per-run 0.25
     python -m keras_gssl.recipes.compare photos --report                        # runs nothing, makes the page again
 
@@ -21,7 +22,7 @@ from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_json
 from keras_gssl.recipes.compare.page import summary, write_page
-from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan
+from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan, read_method
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
 from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
@@ -57,8 +58,9 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("source", metavar="DIR", help="a folder or list of pictures, or a recipe such as cifar10_lt")
     parser.add_argument(
-        "--methods", nargs="+", choices=tuple(KNOWN), default=METHODS, metavar="METHOD",
-        help=f"what is compared, the plainest first (default: {' '.join(METHODS)})",
+        "--methods", nargs="+", type=_method, default=METHODS, metavar="METHOD",
+        help="what is compared, the plainest first, each perhaps with settings of its own, METHOD:KEY=VALUE "
+        f"(default: {' '.join(METHODS)})",
     )  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=(), metavar="SEED", help="default: 0 1 2; of folds 0")
     parser.add_argument("--folds", type=int, default=0, metavar="K", help="test every picture once, in K runs")
@@ -71,6 +73,18 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("--cpus-per-run", type=float, default=1.0, help="CPU cores of a run on Ray (default: 1)")
     parser.add_argument("--gpus-per-run", type=float, default=0.0, help="share of a GPU of a run on Ray (default: 0)")
     return parser
+
+
+def _method(text: str) -> str:
+    """The text itself, where it names a method."""
+    name = text.partition(":")[0]
+    if name not in KNOWN:  # in argparse's words, so that it says what may have been meant
+        raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {', '.join(KNOWN)})")
+    try:
+        read_method(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+    return text
 
 
 def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcome]:

@@ -79,9 +79,9 @@ def _lead(plan: Plan, results: Results) -> str:
         split = f"{plan.folds} folds" + (", every picture tested once for each seed" if done == planned else "")
     return (
         f"<p>{len(results)} methods, {done} of {planned} runs of each ({split}), "
-        f"{first.settings['epochs']} epochs, {html.escape(str(first.settings['backbone']))}; {sum(counts):,} training "
+        f"{_all(results, 'epochs')} epochs, {html.escape(_all(results, 'backbone'))}; {sum(counts):,} training "
         f"images in {len(counts)} classes ({min(counts)} to {max(counts):,}). Runs with the same seed and fold are "
-        f"compared with each other, so that what differs is the method.</p>"
+        f"compared with each other, so that what differs is the method, with the settings that its name holds.</p>"
     )
 
 
@@ -159,13 +159,18 @@ def _settings(plan: Plan, results: Results) -> str:
     values: dict[str, Any] = {
         "seeds": plan.seeds,
         "folds": plan.folds or "none",
-        **{key: first.settings[key] for key in ("backbone", "epochs", "batch_size", "learning_rate", "recipe")},
+        **{key: _all(results, key) for key in ("backbone", "epochs", "batch_size", "learning_rate", "recipe")},
         "precision": ", ".join(sorted({run.precision for run in runs})),
         "hardware": ", ".join(sorted({run.hardware for run in runs})),
         "time of all runs": f"{sum(run.wall_time_seconds for run in runs) / 60:.1f} min",
         "versions": ", ".join(f"{name} {version}" for name, version in first.versions.items()),
     }
     return section("Settings", definitions(values), wide=True)
+
+
+def _all(results: Results, key: str) -> str:
+    """A setting of the runs: one value, or those of the methods in their order."""
+    return " or ".join(dict.fromkeys(str(run.settings[key]) for runs in results.values() for run in runs))
 
 
 def _values(runs: Sequence[RunResult], key: str) -> list[float]:

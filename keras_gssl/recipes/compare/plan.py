@@ -10,13 +10,21 @@ from typing import Any
 from keras_gssl.data.pictures.archives import TFDS
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
+from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import Run, make_run
 from keras_gssl.recipes.tables.runner import finished
+from keras_gssl.runs.methods import METHODS as KNOWN
 from keras_gssl.runs.result import RunResult
+from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.titles import PLAIN, title
 
 #: What is compared unless the user says otherwise, the plainest first.
 METHODS = (*PLAIN, "augment-only", "moe")
+
+#: Settings that no method has for itself: which pictures are trained and tested on, and what makes pairs.
+OF_ALL = {"seed", "quick", "resume", "run_dir"} | {
+    field.name for recipe in RECIPES.values() for field in dataclasses.fields(recipe.settings)
+} - {field.name for field in dataclasses.fields(TrainingSettings)} - {"image_size", "fit", "horizontal_flip"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +79,14 @@ def make_plan(
 
     Args:
         source: A folder or list of pictures, or the name of a recipe with its own data.
-        methods: Names of methods, see `METHODS`.
+        methods: Names of methods, see `METHODS`, each perhaps with settings of its own, as in `balanced:margin=0.2`.
         seeds: Of the training.
         folds: Test every picture once, in so many parts; 0: one split.
         settings: For all runs.
 
     Raises:
-        UserError: The source is not there, a method is unknown, folds are asked for of data with a split of its own.
+        UserError: The source is not there, a method or a setting is unknown, two are the same training, folds are asked
+            for of data with a split of its own.
     """
     own = source in RECIPES and not Path(source).exists()
     recipe = source if own else "image_folder"
@@ -91,16 +100,46 @@ def make_plan(
         raise UserError(f"A comparison needs two methods or more, each named once; received {' '.join(methods)}.")
     common = dict(settings) if own else {"source": source, **settings}
     parts: list[dict[str, Any]] = [{"fold": [number, folds]} for number in range(1, folds + 1)] if folds else [{}]
-    runs = {}
-    for method in methods:
+    runs: dict[str, tuple[Run, ...]] = {}
+    for text in methods:
+        method, own_settings = read_method(text)
+        shared = sorted(set(own_settings) & OF_ALL)
+        if shared:
+            raise UserError(
+                f"method {text}: {shared[0]} must be the same for all methods, or their runs are no pairs: give it as "
+                f"a setting of all."
+            )
         made = [
-            make_run(f"method {method}", recipe, common, {"method": method, "seed": seed, **part})
+            make_run(f"method {text}", recipe, common, {"method": method, "seed": seed, **own_settings, **part})
             for seed in seeds
             for part in parts
         ]
-        name = title(method, made[0].settings.loss)
+        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in own_settings.items())
+        name = title(method, made[0].settings.loss) + (f" ({told})" if told else "")
+        same = [other for other, others in runs.items() if others[0].name == made[0].name]
+        if same:
+            raise UserError(f"method {text} is the same training as {same[0]}: leave one of them out.")
         runs[name] = tuple(dataclasses.replace(run, title=f"{name}, {_which(run)}") for run in made)
     return Plan(source if own else Path(source).resolve().name, tuple(runs), tuple(seeds), folds, runs)
+
+
+def read_method(text: str) -> tuple[str, dict[str, Any]]:
+    """A method as it is named in a comparison, and the settings that it has of its own.
+
+    >>> from keras_gssl.recipes.compare.plan import read_method
+    >>> read_method("balanced:margin=0.2:epochs=50")
+    ('balanced', {'margin': 0.2, 'epochs': 50})
+
+    Raises:
+        UserError: There is no such method, or a setting has no value.
+    """
+    method, *settings = text.split(":")
+    if method not in KNOWN:
+        raise UserError(f"There is no method {method}; methods are {', '.join(KNOWN)}.")
+    for each in settings:
+        if not each.partition("=")[2]:
+            raise UserError(f"A method's own settings are METHOD:KEY=VALUE, received {text!r}.")
+    return method, dict(assignment(each) for each in settings)
 
 
 def _which(run: Run) -> str:
