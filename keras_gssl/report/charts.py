@@ -173,7 +173,7 @@ def dots(figures: Mapping[str, Sequence[float]], label: str) -> Chart:
             axes.plot(values, np.full(len(values), index), MARKS[index % 6], color=colour, markersize=7, alpha=0.75)
             mean = float(np.mean(values))
             axes.plot((mean, mean), (index - 0.3, index + 0.3), color=INK, linewidth=1.8)
-        axes.set_yticks(range(len(figures)), [name.replace(" + ", "\n+ ") for name in figures])
+        axes.set_yticks(range(len(figures)), [name.replace(" + ", "\n+ ").replace(" (", "\n(") for name in figures])
         axes.set(xlabel=label, ylim=(len(figures) - 0.5, -0.5))
         axes.grid(axis="x")
 
