@@ -65,8 +65,7 @@ def with_pretext(
         images, drawn = (draw or TaskDraw())(images, tasks, draw_seed(seed, TASKS, number))
         return (images, {CLASS_KEY: labels, **drawn}, *weights)
 
-    parts = [*tasks, *(part for part in (draw, preprocessing) if part is not None)]
-    traced = as_written(alter, *parts)
+    traced = as_written(alter, *tasks, draw, preprocessing)
     altered = tf.data.Dataset.zip((dataset, _numbers())).map(traced, PARALLEL_CALLS, deterministic=True)
     if dataset.cardinality() != tf.data.UNKNOWN_CARDINALITY:  # which is lost where the numbers of batches come in
         altered = altered.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))

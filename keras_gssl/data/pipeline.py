@@ -179,11 +179,12 @@ class TrainingSet:
             batch = self.augment(*batch) if augmented else batch
             return batch if weights is None else (*batch, tf.gather(weights, classes))
 
+        traced = as_written(one_batch, *self.tasks, *self._augmentations, self._mixing, self._draw)
         dataset = (
             _epochs_from(initial_epoch)
             .flat_map(as_written(one_epoch))
             .skip(self.first_step)
-            .map(as_written(one_batch, *self._parts()), num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+            .map(traced, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
         )
         return without_autotuning(dataset.prefetch(PREFETCHED_BATCHES))
 
@@ -225,11 +226,6 @@ class TrainingSet:
         # Normalised before the tasks: permuting channels and then normalising each by its own statistics is not the
         # same.
         return self._normalisation(images)
-
-    def _parts(self) -> list[Any]:
-        """What somebody else may have written."""
-        mixing = [] if self._mixing is None else [self._mixing]
-        return [self._draw, *self.tasks, *self._augmentations, *mixing]
 
     def _weights(self, class_weight: Mapping[int, float]) -> np.ndarray:
         return weights_by_class(class_weight, int(np.max(self._labels)) + 1)

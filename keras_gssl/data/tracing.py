@@ -13,8 +13,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def as_written(function: Function, *parts: Any) -> Function:
     """A function for `map` or `flat_map` that AutoGraph does not convert.
 
-    This package's functions have no `if` or `for` over tensors. Those of its users may, so it is left on for `parts`,
-    the objects that the function calls, where one of them is of another package's class.
+    This package's functions have no `if` or `for` over tensors. Those of its users may, so it is left on where one of
+    `parts`, the objects that the function calls (None for one that is not there), is of another package's class.
     """
-    foreign = any(not type(part).__module__.startswith("keras_gssl.") for part in parts)
+    foreign = any(part is not None and not type(part).__module__.startswith("keras_gssl.") for part in parts)
     return function if foreign else tf.autograph.experimental.do_not_convert(function)

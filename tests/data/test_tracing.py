@@ -10,7 +10,7 @@ from keras_gssl.data.pipeline import CLASS_KEY
 
 
 class Darker(gssl.PretextTask):
-    """Halves every value, the lower half of a quadrant by a loop over a tensor, which only AutoGraph understands."""
+    """Takes an eighth of every value away, by a loop over a tensor, which only AutoGraph understands."""
 
     num_choices = 2
 
