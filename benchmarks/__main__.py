@@ -51,7 +51,7 @@ class Worker:
 
     def __init__(self, name: str, steps: int = STEPS):
         self.name = name
-        start = time.perf_counter()
+        self._started = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", name],
             stdin=subprocess.PIPE,
@@ -59,10 +59,13 @@ class Worker:
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "BENCHMARK_STEPS": str(steps)},
         )
-        self._answer()
-        self.first_round_after = time.perf_counter() - start
         self.rounds: list[float] = []
         self.peak_mib = 0.0
+
+    def first_round(self) -> float:
+        """Wait until it is ready; seconds from the start of its process."""
+        self._answer()
+        return time.perf_counter() - self._started
 
     def measure(self) -> float:
         assert self._process.stdin
@@ -88,10 +91,10 @@ class Worker:
 
 def measure_group(names: Sequence[str], rounds: int) -> list[Worker]:
     """The variants of a group, each in its process, in turn, round after round."""
-    workers = []
-    for name in names:
-        workers.append(Worker(name))
-        print(f"   {name}: ready after {workers[-1].first_round_after:.1f} s", flush=True)
+    workers = [Worker(name) for name in names]  # they make themselves ready side by side
+    for worker in workers:
+        worker.first_round()
+        print(f"   {worker.name}: ready", flush=True)
     for number in range(rounds):
         shown = ", ".join(f"{worker.name} {worker.measure():.0f}" for worker in workers)
         print(f"round {number + 1}, images/s: {shown}", flush=True)
@@ -106,7 +109,7 @@ def first_steps(names: Sequence[str], rounds: int) -> dict[str, list[float]]:
     for _ in range(rounds):
         for name in names:
             worker = Worker(name, steps=1)
-            seconds[name].append(worker.first_round_after)
+            seconds[name].append(worker.first_round())
             worker.stop()
     return seconds
 
@@ -144,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
+    parser.add_argument("--starts", type=int, help="how often the first step is timed (default: as --rounds)")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--output", type=Path, default=None, help="default: benchmarks/results/cpu.json or gpu.json")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="also put the figures between the marks in this page")
@@ -154,7 +158,8 @@ def main() -> None:
     workers: list[Worker] = []
     for group in GROUPS:
         workers += measure_group([name for name in group if name in arguments.variants], arguments.rounds)
-    starts = first_steps([name for name in FIRST_STEP if name in arguments.variants], arguments.rounds)
+    times = arguments.rounds if arguments.starts is None else arguments.starts
+    starts = first_steps([name for name in FIRST_STEP if name in arguments.variants] if times else [], times)
 
     results = {
         **about,

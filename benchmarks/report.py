@@ -44,13 +44,11 @@ def markdown(results: dict[str, Any]) -> str:
     lines += ["", "| measured | images/s, median | rounds | peak memory |", "|---|---|---|---|"]
     for name, entry in results["measured"].items():
         speeds = entry["images_per_second_rounds"]
-        memory = f"{entry['peak_memory_mib']:,.0f} MiB"
+        memory = f"{entry['peak_memory_mib']:,.0f} MiB" if "peak_memory_mib" in entry else "not measured"
         lines.append(f"| `{name}` | {statistics.median(speeds):,.0f} | {_range(speeds, 0)} | {memory} |")
-    lines += [
-        "",
-        "| from process start to the first finished training step | seconds, median | rounds |",
-        "|---|---|---|",
-    ]
+    if results["seconds_to_first_step"]:
+        lines += ["", "| from process start to the first finished training step | seconds, median | rounds |"]
+        lines.append("|---|---|---|")
     for name, start in results["seconds_to_first_step"].items():
         lines.append(f"| `{name}` | {start['median']:.1f} | {_range(start['rounds'], 1)} |")
     return "\n".join(lines) + "\n"

@@ -37,6 +37,7 @@ def make_model(data: Any, precision: str, tasks: Any, stock_norm: bool = False, 
     import keras
 
     import keras_gssl as gssl
+    from keras_gssl.backend import tf
     from keras_gssl.models import backbones
 
     keras.config.set_dtype_policy(precision)
@@ -47,7 +48,9 @@ def make_model(data: Any, precision: str, tasks: Any, stock_norm: bool = False, 
         extra = {"gating": "look-ahead", "task_heads": "dense", "draw": gssl.TaskDraw("one", share=0.5)}
     model = gssl.GatedSSLModel(gssl.backbones.resnet32(data.image_shape), 10, tasks, **extra)
     optimizer = gssl.SGD(0.1, momentum=0.9, weight_decay=2e-4)
-    model.compile(optimizer=optimizer, loss=gssl.LDAMLoss(data.class_counts), metrics=["accuracy"])
+    steps = STEPS if tf.config.list_physical_devices("GPU") else 1  # as the recipes do
+    loss = gssl.LDAMLoss(data.class_counts)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], steps_per_execution=steps)
     return model
 
 

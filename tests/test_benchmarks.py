@@ -54,6 +54,9 @@ def test_the_page_is_made_from_the_results(tmp_path):
     text = markdown(RESULTS)
     assert "| evaluation of 10,000 images, ours over PyTorch | 2.00 | 1.50 to 2.50 | at least 1.0 |" in text
     assert "| `pipeline` | 20 | 10 to 30 | 1,234 MiB |" in text and "amx_bf16" in text and "3 rounds" in text
+    bare = RESULTS | {"measured": {"pipeline": {"images_per_second_rounds": [10.0]}}, "seconds_to_first_step": {}}
+    assert "| `pipeline` | 10 | 10 to 10 | not measured |" in markdown(bare)
+    assert "from process start" in text and "from process start" not in markdown(bare)
     (tmp_path / "cpu.json").write_text(json.dumps(RESULTS))
     page = tmp_path / "speed.md"
     page.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
