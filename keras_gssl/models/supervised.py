@@ -257,6 +257,8 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, TrainsInParts, keras.
         return cls(**{**config, **parts})
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
+        if config.get("jit_compile") and not tf.config.list_physical_devices("GPU"):
+            config = {**config, "jit_compile": "auto"}  # saved on a GPU; on CPUs XLA's convolutions are far slower
         super().compile_from_config(config)
         if not self._scale_is_given:  # saved by version 0.1.0, where the scale was the loss's
             self.logit_scale = float(getattr(self.loss, "scale", self.logit_scale))

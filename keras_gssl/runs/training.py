@@ -19,10 +19,12 @@ from keras_gssl.randomness import seeded
 from keras_gssl.runs.building import (
     backbone_of,
     build_model,
+    compiled_for_here,
     make_optimizer,
     rate_callback,
     scaled_for,
     stage_callbacks,
+    steps_per_execution,
     training_batches,
 )
 from keras_gssl.runs.checkpoints import EpochWriter, finish, load_model, save_model, saying_what_is_kept
@@ -116,7 +118,9 @@ def _prepare(
     """The model as it was left, or a new one, pretrained if the settings say so."""
     state = _as_it_was_left(str(folder.path), settings, folder, finished, checkpoint, paused)
     if state is not None:
-        return state
+        steps = steps_per_execution(settings, data)
+        within = paused is not None and paused.steps % steps  # one execution must not reach over where it stopped
+        return compiled_for_here(state, 1 if within else steps)
     model = build_model(settings, data)
     if settings.pretraining == "rotation":
         pretrained = pretrain(settings, data, RunFolder(folder.path / "pretraining"), report_every)
@@ -134,6 +138,8 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
     if model is None:
         with seeded(settings.seed):
             model = rotation_model(backbone_of(settings, data), make_optimizer(settings, data))
+    else:
+        compiled_for_here(model, model.steps_per_execution)
     if finished < settings.epochs:
         print("Pretraining: tell the rotation of whole images, without class labels.")
         batches = RotationPrediction(data, settings.batch_size, settings.seed)

@@ -208,6 +208,14 @@ def test_the_scale_of_a_model_saved_by_an_earlier_version_is_its_losss(tmp_path)
     assert again.logit_scale == 20
 
 
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="this machine has a GPU")
+def test_a_model_saved_on_a_gpu_is_not_compiled_with_xla_on_a_cpu(tmp_path):
+    model = gssl.GatedSSLModel(functional(keras.layers.Conv2D(5, 3)), 4)
+    model.compile("sgd", gssl.LDAMLoss([4, 3, 2, 1]), jit_compile=True)
+    model.save(tmp_path / "model.keras")
+    assert model.jit_compile and not keras.models.load_model(tmp_path / "model.keras").jit_compile
+
+
 def test_preprocessing_is_ours_or_none():
     for wrong in (keras.layers.Rescaling(1 / 255), len, True):
         with pytest.raises(ValueError, match="must be a keras_gssl.PixelNormalization"):

@@ -11,11 +11,13 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_gssl as gssl
 from keras_gssl.backend import save
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.run_dirs import choose_folder
+from keras_gssl.runs.building import epoch_length
 from keras_gssl.runs.checkpoints import EpochWriter
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.methods import METHODS
@@ -146,6 +148,25 @@ def test_a_recipe_goes_on_bit_for_bit_where_it_was_interrupted(tmp_path, small_d
     models = [keras.models.load_model(RunFolder(tmp_path / each).last) for each in ("whole", "interrupted")]
     for one, other in zip(*(model.weights for model in models), strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+
+
+def test_a_run_begun_on_another_machine_goes_on_as_one_of_this(tmp_path, small_data, monkeypatch):
+    """Begun on a GPU, where an epoch is one execution; the model's file says so."""
+    settings = dataclasses.replace(SMALL, epochs=3)
+    folder = RunFolder(tmp_path / "run")
+    with monkeypatch.context() as gpu, pytest.raises(KilledError):
+        gpu.setattr("keras_gssl.runs.building.steps_per_execution", epoch_length)
+        train(settings, small_data, folder, callbacks=[KilledAt(2)])
+    _, checkpoint = folder.checkpoint()
+    assert keras.models.load_model(checkpoint).steps_per_execution == epoch_length(settings, small_data) > 1
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append((self.model.steps_per_execution, self.model.jit_compile))
+
+    train(settings, small_data, folder, resume=True, callbacks=[Look()])
+    assert seen == [(1, bool(tf.config.list_physical_devices("GPU")))]
 
 
 def test_a_run_killed_in_the_pretraining_goes_on(tmp_path, small_data, monkeypatch):
