@@ -7,11 +7,11 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 import numpy as np
 import pytest
 
 import keras_gssl as gssl
+from keras_gssl.backend import keras  # before the tests import TensorFlow, which would print its notices
 
 GOLDEN = Path(__file__).parent / "golden"
 
