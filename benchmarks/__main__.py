@@ -159,7 +159,7 @@ def main() -> None:
     for group in GROUPS:
         workers += measure_group([name for name in group if name in arguments.variants], arguments.rounds)
     times = arguments.rounds if arguments.starts is None else arguments.starts
-    starts = first_steps([name for name in FIRST_STEP if name in arguments.variants] if times else [], times)
+    starts = first_steps([name for name in FIRST_STEP if name in arguments.variants], times) if times else {}
 
     results = {
         **about,

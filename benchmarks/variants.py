@@ -88,6 +88,7 @@ def bare_steps(precision: str = "float32") -> Round:
     data, tasks = make_data(), make_tasks()
     model = make_model(data, precision, tasks)
     batches = list(data.train(BATCH, tasks, seed=0).from_epoch(0).take(4))
+    model.steps_per_execution = 1  # on a GPU too: each call below brings one batch
     model.make_train_function()
 
     def one_round() -> float:

@@ -113,13 +113,6 @@ def steps_per_execution(settings: TrainingSettings, data: ImageData) -> int:
     return epoch_length(settings, data) if on_gpu else 1
 
 
-def compiled_for_here(model: SupervisedModel, steps: int) -> SupervisedModel:
-    """A loaded model compiled as if made on this machine: a run begun on a GPU may go on on a CPU, or the reverse."""
-    model.jit_compile = None  # Keras then decides when it is first asked
-    model.steps_per_execution = steps
-    return model
-
-
 def epoch_length(settings: TrainingSettings, data: ImageData) -> int:
     return -(-len(data.train_labels) // settings.batch_size)
 

@@ -66,16 +66,21 @@ def save_model(model: keras.Model, folder: RunFolder, path: Path) -> None:
 
 
 def load_model(folder: RunFolder, path: Path) -> keras.Model:
-    """A model of a run as it was saved, in Keras' safe mode: nothing in the file is executed."""
+    """A model of a run as it was saved, in Keras' safe mode: nothing in the file is executed.
+
+    Whether it is compiled with XLA is decided anew: a run begun on a GPU may go on on a CPU, or the reverse.
+    """
     folder.manifest.check(path)
     try:
-        return keras.models.load_model(path)
+        model = keras.models.load_model(path)
     except Exception as error:  # damaged archives raise errors of a dozen kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise DamagedFileError(
             f"{path} is not a model that Keras can load ({reason}). Bring it back from a copy, or train anew in "
             f"another folder."
         ) from error
+    model.jit_compile = None  # Keras then decides when it is first asked
+    return model
 
 
 @contextlib.contextmanager

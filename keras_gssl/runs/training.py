@@ -19,7 +19,6 @@ from keras_gssl.randomness import seeded
 from keras_gssl.runs.building import (
     backbone_of,
     build_model,
-    compiled_for_here,
     make_optimizer,
     rate_callback,
     scaled_for,
@@ -120,7 +119,8 @@ def _prepare(
     if state is not None:
         steps = steps_per_execution(settings, data)
         within = paused is not None and paused.steps % steps  # one execution must not reach over where it stopped
-        return compiled_for_here(state, 1 if within else steps)
+        state.steps_per_execution = 1 if within else steps  # of this machine, not of the one that saved it
+        return state
     model = build_model(settings, data)
     if settings.pretraining == "rotation":
         pretrained = pretrain(settings, data, RunFolder(folder.path / "pretraining"), report_every)
@@ -138,8 +138,6 @@ def pretrain(settings: TrainingSettings, data: ImageData, folder: RunFolder, rep
     if model is None:
         with seeded(settings.seed):
             model = rotation_model(backbone_of(settings, data), make_optimizer(settings, data))
-    else:
-        compiled_for_here(model, model.steps_per_execution)
     if finished < settings.epochs:
         print("Pretraining: tell the rotation of whole images, without class labels.")
         batches = RotationPrediction(data, settings.batch_size, settings.seed)
