@@ -1,4 +1,4 @@
-"""Augmentations: every operation beside Pillow's, and the policies' draws, purity and configuration."""
+"""Policies of augmentation: their draws beside Pillow's operations, purity and configuration."""
 
 import keras
 import numpy as np
@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 
-from keras_gssl.data import colour, geometry, policies
+from keras_gssl.data import geometry, policies
 from keras_gssl.data.policies import (
     AUGMENTATIONS,
     CIFAR_POLICY,
@@ -18,147 +18,9 @@ from keras_gssl.data.policies import (
     ImageAugmentation,
     RandAugment,
 )
+from tests.data.pillow import PILLOW, SEEDS, by_pillow, pictures
 
 POLICIES = [AutoAugment(), RandAugment(1, 30), Cutout(5, fill=7)]
-SEEDS = st.integers(0, 2**31 - 20)
-
-
-def pictures(seed, count=6, height=9, width=12, channels=3):
-    """Noise, of which each image and channel uses another range of levels; the last image has one level only."""
-    random = np.random.default_rng(seed)
-    low = random.integers(0, 128, (count, 1, 1, channels))
-    high = low + random.integers(1, 128, (count, 1, 1, channels))
-    images = random.integers(low, high + 1, (count, height, width, channels))
-    images[-1] = 77
-    return images.astype("uint8")
-
-
-def by_pillow(images, change):
-    """`change(image, position)` for every image."""
-    squeezed = images[..., 0] if images.shape[3] == 1 else images
-    changed = [np.asarray(change(Image.fromarray(image), index)) for index, image in enumerate(squeezed)]
-    return np.reshape(changed, images.shape)
-
-
-def constant_tables(change):
-    return lambda images, amounts: colour.look_up(images, change(colour.identity(), amounts))
-
-
-def contrast(images, factors):
-    means = colour.mean_level(colour.grey(images))
-    return colour.look_up(images, colour.contrast(colour.identity(), factors, means))
-
-
-def saturation(images, factors):
-    return tf.cast(colour.saturation(tf.cast(images, tf.float32), factors, colour.grey(images)), tf.uint8)
-
-
-def sharpness(images, factors):
-    return tf.cast(colour.sharpness(tf.cast(images, tf.float32), factors), tf.uint8)
-
-
-FACTORS = (0, 250, lambda drawn: drawn / 100)
-#: Name: (ours, Pillow's, (least, most, amount of what was drawn between)).
-COLOURS = {
-    "invert": (
-        lambda images, _: colour.look_up(images, colour.invert(colour.identity())),
-        lambda image, _: ImageOps.invert(image),
-        (0, 0, int),
-    ),
-    "solarize": (constant_tables(colour.solarize), ImageOps.solarize, (0, 256, int)),
-    "posterize": (constant_tables(colour.posterize), ImageOps.posterize, (1, 8, int)),
-    "brightness": (
-        constant_tables(colour.brightness),
-        lambda image, factor: ImageEnhance.Brightness(image).enhance(factor),
-        FACTORS,
-    ),
-    "contrast": (contrast, lambda image, factor: ImageEnhance.Contrast(image).enhance(factor), FACTORS),
-    "saturation": (saturation, lambda image, factor: ImageEnhance.Color(image).enhance(factor), FACTORS),
-    "sharpness": (sharpness, lambda image, factor: ImageEnhance.Sharpness(image).enhance(factor), FACTORS),
-    "autocontrast": (
-        lambda images, _: colour.look_up(images, colour.autocontrast(colour.histogram(images))),
-        lambda image, _: ImageOps.autocontrast(image),
-        (0, 0, int),
-    ),
-    "equalize": (
-        lambda images, _: colour.look_up(images, colour.equalize(colour.histogram(images))),
-        lambda image, _: ImageOps.equalize(image),
-        (0, 0, int),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", COLOURS)
-@pytest.mark.parametrize("channels", [1, 3])
-@settings(max_examples=6, deadline=None)
-@given(seed=SEEDS, data=st.data(), size=st.sampled_from([(2, 3), (9, 12), (32, 32)]))
-def test_colours_equal_pillow(name, channels, seed, data, size):
-    ours, pillow, (least, most, amount) = COLOURS[name]
-    images = pictures(seed, 6, *size, channels)
-    amounts = [amount(each) for each in data.draw(st.lists(st.integers(least, most), min_size=6, max_size=6))]
-    wanted = by_pillow(images, lambda image, index: pillow(image, amounts[index]))
-    got = ours(tf.constant(images), amounts)
-    assert got.dtype == tf.uint8
-    np.testing.assert_array_equal(got, wanted)
-
-
-@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "sharpness"])
-def test_compiled_factors_equal_pillow(name):
-    """Compilers like to round products and sums together, which would show at whole numbers."""
-    ours, pillow, _ = COLOURS[name]
-    factors = np.concatenate([np.arange(250) / 100, np.random.default_rng(0).uniform(0, 3, 150)])
-    images = pictures(2, len(factors))
-    wanted = by_pillow(images, lambda image, index: pillow(image, factors[index]))
-    np.testing.assert_array_equal(tf.function(ours, jit_compile=True)(images, factors), wanted)
-
-
-def test_contrast_is_stretched_as_by_pillow_for_all_ranges():
-    low, high = np.array([(low, high) for low in range(256) for high in range(low, 256)]).T
-    histograms = np.zeros((len(low), 1, 256), "int32")
-    histograms[np.arange(len(low)), 0, low] = histograms[np.arange(len(low)), 0, high] = 1
-    scale = 255 / np.maximum(high - low, 1)[:, None]
-    wanted = np.clip((np.arange(256) * scale + -low[:, None] * scale).astype(int), 0, 255)
-    wanted = np.where((high > low)[:, None], wanted, np.arange(256))
-    np.testing.assert_array_equal(colour.autocontrast(tf.constant(histograms))[:, 0], wanted)
-
-
-@settings(max_examples=8, deadline=None)
-@given(seed=SEEDS, fill=st.integers(0, 255), channels=st.sampled_from([1, 3]))
-def test_any_affine_transform_equals_pillow(seed, fill, channels):
-    images, random = pictures(seed, channels=channels), np.random.default_rng(seed)
-    matrices = random.normal(geometry.IDENTITY, [0.5, 0.5, 3, 0.5, 0.5, 3], (6, 6))
-    filling = fill if channels == 1 else (fill,) * 3
-
-    def transformed(image, index):
-        return image.transform(image.size, Image.Transform.AFFINE, matrices[index], fillcolor=filling)
-
-    np.testing.assert_array_equal(geometry.affine(images, matrices, fill), by_pillow(images, transformed))
-
-
-@pytest.mark.parametrize("name", geometry.OPERATIONS)
-@pytest.mark.parametrize("size", [(32, 32), (9, 12)])
-def test_geometric_operations_equal_pillow(name, size):
-    strengths = np.concatenate([np.arange(-9, 10) / 9, np.arange(-30, 31) / 30])
-    images = pictures(3, len(strengths), *size)
-    matrices = geometry.OPERATIONS[name](strengths, *size)
-
-    def transformed(image, index):
-        if name == "rotate":
-            return image.rotate(30 * strengths[index], fillcolor=(128,) * 3)
-        return image.transform(image.size, Image.Transform.AFFINE, matrices[index], fillcolor=(128,) * 3)
-
-    np.testing.assert_array_equal(geometry.affine(images, matrices), by_pillow(images, transformed))
-
-
-def test_matrices_are_what_they_say():
-    assert geometry.shear_x(0.3).tolist() == [1, 0.3, 0, 0, 1, 0]
-    assert geometry.shear_y([0.3])[0].tolist() == [1, 0, 0, 0.3, 1, 0]
-    assert geometry.translate_x(2).tolist() == [1, 0, 2, 0, 1, 0]
-    assert geometry.translate_y([[2]]).shape == (1, 1, 6)
-    images = pictures(1, height=7, width=7)
-    for turns in range(4):
-        turned = geometry.affine(images, np.tile(geometry.rotate(90 * turns, 7, 7), (6, 1)))
-        np.testing.assert_array_equal(turned, np.rot90(images, turns, (1, 2)))
 
 
 def draws(shape_and_limits, seed, count):
@@ -177,7 +39,7 @@ def reference(image, name, strength, factor, way):
         matrix = geometry.OPERATIONS[name](way * strength, image.height, image.width)
         return image.transform(image.size, Image.Transform.AFFINE, matrix, fillcolor=(128,) * 3)
     amounts = {"solarize": 256 - round(256 * strength), "posterize": 8 - round(4 * strength)}
-    return COLOURS[name][1](image, amounts.get(name, factor))
+    return PILLOW[name](image, amounts.get(name, factor))
 
 
 @settings(max_examples=2, deadline=None)
