@@ -23,23 +23,24 @@ from benchmarks.report import write_into
 from benchmarks.variants import FIRST_STEP, GROUPS, STEPS, VARIANTS
 
 RESULTS = Path(__file__).parent / "results"
-TORCH_ON_CPU = (
+OURS = ("train_float32", "train_bfloat16")
+TORCH = (
     "torch_float32",
     "torch_float32_channels_last",
     "torch_bfloat16_channels_last",
     "torch_float32_compiled",
     "torch_bfloat16_compiled",
 )
-#: Name in the results: (numerator, denominator), both in images per second; a tuple stands for the fastest of several.
-RATIOS: dict[str, tuple[str, str | tuple[str, ...]]] = {
+#: Name in the results: (numerator, denominator), both in images per second; of several the fastest counts.
+RATIOS: dict[str, tuple[str | tuple[str, ...], str | tuple[str, ...]]] = {
     "train_float32_vs_torch_float32": ("train_float32", "torch_float32"),
     "train_bfloat16_vs_torch_float32": ("train_bfloat16", "torch_float32"),
-    "train_bfloat16_vs_torch_best": ("train_bfloat16", TORCH_ON_CPU),
+    "train_best_vs_torch_best": (OURS, TORCH),
     "fused_vs_stock_norm": ("train_float32", "train_float32_stock_norm"),
     "gated_vs_plain_step_time": ("train_float32_plain_ldam", "train_float32"),
     "look_ahead_vs_plain_step_time": ("train_float32_plain_ldam", "train_float32_look_ahead"),
     "fit_vs_bare_steps_time": ("bare_steps_float32", "train_float32"),
-    "pipeline_vs_training": ("pipeline", ("train_float32", "train_bfloat16")),
+    "pipeline_vs_training": ("pipeline", OURS),
     "evaluate_vs_torch": ("evaluate_float32", "torch_evaluate_float32"),
     "onnx_vs_keras_batch_1": ("onnx_batch_1", "keras_batch_1"),
     "onnx_vs_keras_batch_256": ("onnx_batch_256", "keras_batch_256"),
@@ -118,26 +119,24 @@ def ratios(rounds: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
     """For each ratio whose variants were measured: its value in every round, and the median."""
     found = {}
     for name, (numerator, denominator) in RATIOS.items():
-        rivals = (denominator,) if isinstance(denominator, str) else denominator
-        if numerator not in rounds or not all(rival in rounds for rival in rivals):
+        above, below = ((each,) if isinstance(each, str) else each for each in (numerator, denominator))
+        if not rounds.keys() >= {*above, *below}:
             continue
-        per_round = [
-            above / max(below)
-            for above, *below in zip(rounds[numerator], *(rounds[rival] for rival in rivals), strict=True)
-        ]
+        fastest = (map(max, zip(*(rounds[each] for each in group), strict=True)) for group in (above, below))
+        per_round = [ours / theirs for ours, theirs in zip(*fastest, strict=True)]
         found[name] = {"median": statistics.median(per_round), "rounds": per_round}
     return found
 
 
 def machine() -> dict[str, Any]:
     from keras_gssl.runs.evaluation import hardware
-    from keras_gssl.runs.precision import BFLOAT16_INSTRUCTIONS, cpu_flags
+    from keras_gssl.runs.precision import processor
 
     packages = ("keras_gssl", "tensorflow", "keras", "torch", "onnxruntime", "numpy")
     installed = {each.metadata["Name"].lower().replace("-", "_") for each in importlib.metadata.distributions()}
     return {
         "hardware": hardware(),
-        "bfloat16_instructions": sorted(cpu_flags() & set(BFLOAT16_INSTRUCTIONS)),
+        "bfloat16_instructions": sorted(processor()[1] & {"amx_bf16", "avx512_bf16"}),
         "python": sys.version.split()[0],
         "versions": {name: importlib.metadata.version(name) for name in packages if name in installed},
     }

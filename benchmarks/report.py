@@ -14,7 +14,7 @@ MARKERS = ("<!-- performance: made by `make benchmark` -->", "<!-- end of perfor
 MEANINGS = {
     "train_float32_vs_torch_float32": ("training, ours over eager PyTorch, both float32", "at least 1.25"),
     "train_bfloat16_vs_torch_float32": ("training, ours in bfloat16 over eager PyTorch in float32", "at least 1.8"),
-    "train_bfloat16_vs_torch_best": ("training, ours in bfloat16 over PyTorch's own best setting", "at least 1.0"),
+    "train_best_vs_torch_best": ("training, ours over PyTorch, each in its best setting", "at least 1.0"),
     "fused_vs_stock_norm": ("training, fused over Keras' own batch norm", ""),
     "gated_vs_plain_step_time": ("time of training with three tasks and gate over plain LDAM", "at most 1.05"),
     "look_ahead_vs_plain_step_time": ("time of training with the look-ahead gate over plain LDAM", "at most 1.10"),
@@ -87,9 +87,8 @@ def write_into(page: Path, folder: Path) -> None:
     """Replace what is between the marks in a file by what the folder's results say."""
     from keras_gssl.recipes.tables.command import write_between_marks
 
-    parts = [
-        markdown(json.loads(path.read_text())) for path in (folder / "cpu.json", folder / "gpu.json") if path.exists()
-    ]
+    machines = [*sorted(folder.glob("cpu*.json")), *sorted(folder.glob("gpu*.json"))]
+    parts = [markdown(json.loads(path.read_text())) for path in machines]
     if (folder / "reading.json").exists():
         parts.append(reading(json.loads((folder / "reading.json").read_text())))
     if (page.parent / GROWTH).exists():

@@ -22,6 +22,14 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def left_alone():
+    """TensorFlow keeps every graph that it has traced: what one file leaves is not looked through in all others."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Initial weights that are the same in every run: no test is to fail on a Tuesday."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -92,13 +93,15 @@ class FitsAnyData:
 
         before = _StepsBefore()
         options["callbacks"] = [*_as_list(options.get("callbacks")), before]
+        # TensorFlow keeps what a dataset asks of Python as long as the process lives: it is not to keep the model.
+        this, taken = weakref.ref(self), weakref.ref(before)
 
         def start() -> int:
             # Asked when the first batch is, so after callbacks that bring an interrupted training back. Rounded, as
             # steps that overflow in float16 do not count.
             if training_set.first_step:
                 return given
-            return self._initial_epoch or max(given, round(before.steps / steps))
+            return this()._initial_epoch or max(given, round(taken().steps / steps))
 
         return training_set.from_epoch(start, not on_device, options.pop("class_weight", None))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,13 +32,17 @@ class Watch(keras.callbacks.Callback):
         self._outside: float | None = None
 
     def dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        # TensorFlow keeps these two as long as the process lives: they are not to keep the model, which this knows.
+        this = weakref.ref(self)
+
         def look(images: np.ndarray) -> np.bool_:
-            self._values = np.array([np.min(images), np.max(images)], images.dtype)
+            if (watch := this()) is not None:
+                watch._values = np.array([np.min(images), np.max(images)], images.dtype)
             return np.bool_(True)
 
         def note(labels: np.ndarray) -> np.bool_:
-            values = labels[(labels < 0) | (labels >= self._num_classes)]
-            self._outside = float(values[0]) if self._outside is None else self._outside
+            if (watch := this()) is not None and watch._outside is None:
+                watch._outside = float(labels[(labels < 0) | (labels >= watch._num_classes)][0])
             return np.bool_(True)
 
         def pass_on(number: tf.Tensor, batch: tuple[Any, ...]) -> tuple[Any, ...]:

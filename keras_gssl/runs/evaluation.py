@@ -20,7 +20,7 @@ from keras_gssl.probabilities import fit_temperature
 from keras_gssl.runs.building import trained_mix
 from keras_gssl.runs.checkpoints import deciding, load_model, save_model
 from keras_gssl.runs.folder import RunFolder
-from keras_gssl.runs.precision import resolve_precision
+from keras_gssl.runs.precision import precision_of
 from keras_gssl.runs.result import RunResult, Scores, write_result
 from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.version import __version__
@@ -68,7 +68,7 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
             "tensorflow": tf.__version__,
             "python": platform.python_version(),
         },
-        precision=resolve_precision(settings.precision),
+        precision=precision_of(model.backbone),
         hardware=hardware(),
     )
     with folder.manifest.replacing(folder.metrics) as partial:

@@ -9,16 +9,16 @@ from pathlib import Path
 from keras_gssl.backend import keras, tf
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
+AMD = "AuthenticAMD"
 FIRST_GPU_WITH_BFLOAT16 = (8, 0)
 
 
 def resolve_precision(precision: str) -> str:
-    """The Keras dtype policy for a setting: `"auto"` is mixed_bfloat16 where the hardware computes in it, else float32.
+    """The Keras dtype policy for a setting: `"auto"` is mixed_bfloat16 where that is faster, else float32.
 
-    That is on GPUs of compute capability 8.0 and above, and on CPUs with AMX or AVX-512 bfloat16 instructions.
-    Elsewhere bfloat16 is emulated and slower. bfloat16 has the range of float32, so no loss scaling is needed; weights,
-    heads, losses and gates stay float32.
+    That is on GPUs of compute capability 8.0 and above, on CPUs with AMX, and on AMD's with AVX-512 bfloat16
+    instructions. Intel's train 0.7 times as fast with these as in float32 (`docs/speed.md`); elsewhere bfloat16 is
+    emulated. It has the range of float32, so no loss scaling is needed; weights, heads, losses and gates stay float32.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}; received {precision!r}")
@@ -28,7 +28,8 @@ def resolve_precision(precision: str) -> str:
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return "mixed_bfloat16" if capability >= FIRST_GPU_WITH_BFLOAT16 else "float32"
-    return "mixed_bfloat16" if cpu_flags() & set(BFLOAT16_INSTRUCTIONS) else "float32"
+    vendor, flags = processor()
+    return "mixed_bfloat16" if "amx_bf16" in flags or (vendor == AMD and "avx512_bf16" in flags) else "float32"
 
 
 @contextlib.contextmanager
@@ -42,10 +43,17 @@ def precision_scope(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def cpu_flags() -> set[str]:
-    """Instruction sets that the operating system lists for the processor; empty where it lists none."""
+def precision_of(network: keras.Model) -> str:
+    """The dtype policy that a network was made with: a run goes on as it began, whatever this machine would choose."""
+    return next(layer.dtype_policy.name for layer in network._flatten_layers(include_self=False) if layer.weights)
+
+
+def processor() -> tuple[str, set[str]]:
+    """Vendor and instruction sets that the operating system names; empty where it names none."""
     cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return set()
-    lines = (line for line in cpuinfo.read_text().splitlines() if line.startswith(("flags", "Features")))
-    return set(next(lines, "").partition(":")[2].split())
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+
+    def first(*names: str) -> str:
+        return next((line.partition(":")[2].strip() for line in lines if line.startswith(names)), "")
+
+    return first("vendor_id"), set(first("flags", "Features").split())

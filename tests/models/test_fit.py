@@ -1,12 +1,15 @@
 """`GatedSSLModel` in place of a `keras.Model`: any data, callback, weights and way to compile."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_gssl as gssl
-from tests.models.fitting import Batches, as_dataset, make, with_backup
+from tests.models.fitting import NORMALISE, Batches, as_dataset, make, with_backup
 
 
 def adam():
@@ -114,6 +117,26 @@ def test_images_of_a_directory(pixels, tmp_path):
     dataset = keras.utils.image_dataset_from_directory(tmp_path, image_size=(16, 16), batch_size=10, verbose=False)
     history = make().fit(dataset, validation_data=dataset, epochs=2, verbose=0).history
     assert np.isfinite(history["val_loss"]).all()
+
+
+@pytest.mark.parametrize("kind", ["arrays", "dataset", "training data", "altered in the dataset"])
+def test_a_trained_model_can_be_let_go(kind, pixels, small_data, tasks):
+    """TensorFlow keeps for ever what a dataset asks of Python: whoever trains many models would keep all of them."""
+    given, preprocessing = {
+        "arrays": (pixels, NORMALISE),
+        "dataset": ((as_dataset(*pixels),), NORMALISE),
+        "training data": ((small_data.train(25, tasks),), None),
+        "altered in the dataset": (
+            (gssl.data.with_pretext(as_dataset(*pixels), tasks, preprocessing=NORMALISE),),
+            None,
+        ),
+    }[kind]
+    model = make(tasks=tasks, preprocessing=preprocessing)
+    model.fit(*given, epochs=1, verbose=0)
+    kept = weakref.ref(model)
+    del model
+    gc.collect()
+    assert kept() is None
 
 
 def test_class_weight_with_training_data(small_data, tasks):

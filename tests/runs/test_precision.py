@@ -12,38 +12,43 @@ from keras_gssl.runs import precision
 
 @pytest.fixture
 def machine(monkeypatch):
-    def make(flags="", capability=None):
+    def make(processor="", capability=None):
         gpus = [] if capability is None else ["a GPU"]
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
         details = {"compute_capability": capability}
         monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
-        monkeypatch.setattr(precision, "cpu_flags", lambda: set(flags.split()))
+        vendor, *flags = processor.split() or [""]
+        monkeypatch.setattr(precision, "processor", lambda: (vendor, set(flags)))
 
     return make
 
 
 @pytest.mark.parametrize(
-    ("flags", "capability", "expected"),
+    ("processor", "capability", "expected"),
     [
-        ("avx2 fma", None, "float32"),
-        ("avx512f avx512_bf16", None, "mixed_bfloat16"),
-        ("amx_bf16", None, "mixed_bfloat16"),
+        ("", None, "float32"),
+        ("AuthenticAMD avx2 fma", None, "float32"),
+        ("AuthenticAMD avx512f avx512_bf16", None, "mixed_bfloat16"),
+        ("GenuineIntel avx512f avx512_bf16", None, "float32"),
+        ("GenuineIntel avx512f avx512_bf16 amx_bf16", None, "mixed_bfloat16"),
         ("", (7, 5), "float32"),
-        ("amx_bf16", (7, 0), "float32"),
+        ("GenuineIntel amx_bf16", (7, 0), "float32"),
         ("", (9, 0), "mixed_bfloat16"),
     ],
 )
-def test_auto_is_bfloat16_where_the_hardware_computes_in_it(machine, flags, capability, expected):
-    machine(flags, capability)
+def test_auto_is_bfloat16_where_it_is_faster(machine, processor, capability, expected):
+    machine(processor, capability)
     assert precision.resolve_precision("auto") == expected
     assert precision.resolve_precision("float32") == "float32"
 
 
 def test_this_machine():
-    if not tf.config.list_physical_devices("GPU"):
-        cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-        has_bfloat16 = re.search(r"^flags.*\b(amx_bf16|avx512_bf16)\b", cpuinfo, re.MULTILINE)
-        assert precision.resolve_precision("auto") == ("mixed_bfloat16" if has_bfloat16 else "float32")
+    vendor, flags = precision.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = dict(re.findall(r"^(\w+)\s*: (.*)$", cpuinfo.read_text(), re.MULTILINE))
+        assert vendor == lines.get("vendor_id", "")
+        assert flags == set(lines.get("flags", lines.get("Features", "")).split())
     with pytest.raises(ValueError, match="received 'half'"):
         precision.resolve_precision("half")
 

@@ -151,11 +151,12 @@ def test_a_recipe_goes_on_bit_for_bit_where_it_was_interrupted(tmp_path, small_d
 
 
 def test_a_run_begun_on_another_machine_goes_on_as_one_of_this(tmp_path, small_data, monkeypatch):
-    """Begun on a GPU, where an epoch is one execution; the model's file says so."""
+    """Begun on a GPU, where an epoch is one execution and bfloat16 is faster; the model's file says so."""
     settings = dataclasses.replace(SMALL, epochs=3)
     folder = RunFolder(tmp_path / "run")
     with monkeypatch.context() as gpu, pytest.raises(KilledError):
         gpu.setattr("keras_gssl.runs.building.steps_per_execution", epoch_length)
+        gpu.setattr("keras_gssl.runs.precision.resolve_precision", lambda precision: "mixed_bfloat16")
         train(settings, small_data, folder, callbacks=[KilledAt(2)])
     _, checkpoint = folder.checkpoint()
     assert keras.models.load_model(checkpoint).steps_per_execution == epoch_length(settings, small_data) > 1
@@ -165,7 +166,8 @@ def test_a_run_begun_on_another_machine_goes_on_as_one_of_this(tmp_path, small_d
         def on_train_begin(self, logs=None):
             seen.append((self.model.steps_per_execution, self.model.jit_compile))
 
-    train(settings, small_data, folder, resume=True, callbacks=[Look()])
+    results = train(settings, small_data, folder, resume=True, callbacks=[Look()])
+    assert results.precision == "mixed_bfloat16"
     assert seen == [(1, bool(tf.config.list_physical_devices("GPU")))]
 
 
