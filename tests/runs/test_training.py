@@ -126,7 +126,6 @@ class KilledAt(keras.callbacks.Callback):
 
 
 WITH_EVERYTHING = {
-    "fast": {"plain_epochs": 1},
     "best": {"plain_epochs": 1, "retrain_epochs": 2},
     "levels": {"recipe": "fast", "plain_epochs": 0, "steering": "levels", "draw": "apart"},
 }
