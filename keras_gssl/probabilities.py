@@ -83,6 +83,28 @@ def prior_offsets(trained: Sequence[float], wanted: Sequence[float]) -> tuple[fl
     return tuple((offsets - offsets.mean()).tolist())
 
 
+def rarity_offsets(class_counts: Sequence[int], strength: float) -> tuple[float, ...]:
+    """What is added to logits so that rare classes are named more often: `-strength * log(share)`.
+
+    Trained networks know their rare training images by heart, so that a loss that was meant to treat all classes alike
+    leaves something to do.
+
+    Args:
+        class_counts: Training images per class.
+        strength: 0 changes nothing, 0.3 is much, below 0 names frequent classes more often.
+
+    Raises:
+        UserError: The strength is not a number.
+
+    Reference:
+        "Long-tail learning via logit adjustment" (ICLR 2021), section 4.1, there for cross-entropy, with strength 1.
+    """
+    if not np.isfinite(strength):
+        raise UserError(f"The strength towards rare classes must be a number, received {strength:g}.")
+    offsets = -strength * np.log(np.maximum(np.asarray(class_counts, "float64"), 1))
+    return tuple((offsets - offsets.mean()).tolist())
+
+
 def precision_thresholds(
     labels: np.ndarray, logits: np.ndarray, mix: Sequence[float] | None = None
 ) -> dict[str, float | None]:

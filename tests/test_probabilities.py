@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
 from keras_gssl.errors import UserError
-from keras_gssl.probabilities import Adjustment, fit_temperature, precision_thresholds, prior_offsets, threshold_for
+from keras_gssl.probabilities import (
+    Adjustment,
+    fit_temperature,
+    precision_thresholds,
+    prior_offsets,
+    rarity_offsets,
+    threshold_for,
+)
 
 
 def drawn(count=4000, classes=5, seed=0):
@@ -94,3 +101,13 @@ def test_a_precision_is_looked_up():
     for wrong in (1.0, 0.2, float("nan")):
         with pytest.raises(UserError, match="a number from 0.5 to 0.99"):
             threshold_for(thresholds, wrong)
+
+
+@given(st.lists(st.integers(1, 5000), min_size=2, max_size=8), st.floats(-1, 1))
+def test_rarity_offsets_multiply_probabilities_by_a_power_of_the_shares(counts, strength):
+    logits = np.random.default_rng(0).normal(size=(3, len(counts)))
+    weighed = softmax(logits, axis=1) * np.array(counts, float) ** -strength
+    adjusted = Adjustment(offsets=rarity_offsets(counts, strength)).of(logits)
+    np.testing.assert_allclose(softmax(adjusted, axis=1), weighed / weighed.sum(axis=1, keepdims=True), atol=1e-9)
+    with pytest.raises(UserError, match="must be a number, received nan"):
+        rarity_offsets(counts, float("nan"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_gssl.errors import UserError
 from keras_gssl.export.deployable import Deployable
-from keras_gssl.probabilities import Adjustment, precision_thresholds, prior_offsets
+from keras_gssl.probabilities import Adjustment, precision_thresholds, prior_offsets, rarity_offsets
 from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 
@@ -18,7 +18,11 @@ PRIORS = ("uniform", "training")
 
 
 def calibrate(
-    model: Deployable, source: str | Path, calibrated: bool = False, prior: str | Sequence[float] | None = None
+    model: Deployable,
+    source: str | Path,
+    calibrated: bool = False,
+    prior: str | Sequence[float] | None = None,
+    towards_rare: float = 0.0,
 ) -> Deployable:
     """The classifier of a run with a temperature, another class mix, and thresholds for abstaining.
 
@@ -28,6 +32,8 @@ def calibrate(
         calibrated: Divide the logits by the temperature that the validation pictures ask for.
         prior: The class mix that is expected in use: `"uniform"`, `"training"`, or a share for each class. None: the
             one that the training made.
+        towards_rare: Name rare classes more often, see `probabilities.rarity_offsets`; the report of the run says what
+            how much of it does.
 
     Returns:
         The same classifier with that in its last layer, and, where the run has validation pictures, with the thresholds
@@ -45,10 +51,10 @@ def calibrate(
     folder = RunFolder.around(path)
     of_last_epoch = path.is_dir() or path.name in (folder.classifier.name, folder.last.name)
     if not (of_last_epoch and folder.manifest.check_if_noted(folder.calibration)):
-        if calibrated or prior is not None:
+        if calibrated or prior is not None or towards_rare:
             raise UserError(
-                f"There is no calibration.json for {path}: calibrating and setting a class mix need the folder of a "
-                f"run that was finished with this version, or its classifier.keras."
+                f"There is no calibration.json for {path}: calibrating, setting a class mix and naming rare classes "
+                f"more often need the folder of a run that was finished with this version, or its classifier.keras."
             )
         return model
     known = folder.read_json(folder.calibration)
@@ -56,9 +62,12 @@ def calibrate(
         raise UserError(
             f"The run in {folder.path} has no validation pictures to calibrate on: train with some (validation)."
         )
-    mix = _mix(prior, read_description(folder))
-    offsets = None if mix is None else prior_offsets(known["trained_mix"], mix)
-    adjustment = Adjustment(known["temperature"] if calibrated else 1.0, offsets)
+    about = read_description(folder)
+    mix, temperature = _mix(prior, about), known["temperature"] if calibrated else 1.0
+    parts = [] if mix is None else [prior_offsets(known["trained_mix"], mix)]
+    if towards_rare:
+        parts.append(rarity_offsets(about["class_counts"], towards_rare / temperature))  # of the logits as trained
+    adjustment = Adjustment(temperature, tuple(map(sum, zip(*parts, strict=True))) if parts else None)
     thresholds = _thresholds(folder, adjustment, mix) if "temperature" in known else {}
     if adjustment == Adjustment() and not thresholds:
         return model

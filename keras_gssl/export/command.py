@@ -66,7 +66,7 @@ def main_of_any_kind(argv: Sequence[str] | None = None, prog: str = "python -m k
 def _run(kind: str, arguments: argparse.Namespace) -> None:
     _check_output(kind, arguments.output)
     model = _with_normalisation(load_deployable(arguments.source), arguments)
-    model = calibrate(model, arguments.source, arguments.calibrated, arguments.prior)
+    model = calibrate(model, arguments.source, arguments.calibrated, arguments.prior, arguments.towards_rare)
     data, reason = _find_data(model, arguments)
     test = None if data is None else TestImages(data.test_images, data.test_labels, arguments.max_drop)
     path = _export(kind, model, arguments, data, test)
@@ -184,6 +184,8 @@ def _describe_probabilities(model: Deployable, arguments: argparse.Namespace) ->
     if arguments.prior is not None:
         told = arguments.prior if isinstance(arguments.prior, str) else "as given"
         print(f"  logits for another class mix: {told}")
+    if arguments.towards_rare:
+        print(f"  rare classes are named more often: strength {arguments.towards_rare:g}")
     if model.thresholds:
         print("  predict can abstain: it knows the thresholds for precisions of 0.5 to 0.99 (--precision)")
 
@@ -216,6 +218,13 @@ def _parser(kind: str, description: str, prog: str | None) -> argparse.ArgumentP
         type=_prior,
         metavar="MIX",
         help="the class mix expected in use: uniform, training, or a,b,c (default: the one that training made)",
+    )
+    parser.add_argument(
+        "--towards-rare",
+        type=float,
+        default=0.0,
+        metavar="STRENGTH",
+        help="name rare classes more often, about 0.1 to 0.5; the run's report shows what that does (default: 0)",
     )
     if kind != "saved_model":
         parser.add_argument(

@@ -94,7 +94,8 @@ class FitsAnyData:
         before = _StepsBefore()
         options["callbacks"] = [*_as_list(options.get("callbacks")), before]
         # TensorFlow keeps what a dataset asks of Python as long as the process lives: it is not to keep the model.
-        this, taken = weakref.ref(self), weakref.ref(before)
+        this: Any = weakref.ref(self)
+        taken: Any = weakref.ref(before)
 
         def start() -> int:
             # Asked when the first batch is, so after callbacks that bring an interrupted training back. Rounded, as

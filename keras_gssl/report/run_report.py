@@ -16,6 +16,7 @@ from keras_gssl.pretext.catalogue import GATES
 from keras_gssl.pretext.tasks import TASKS, make_tasks
 from keras_gssl.report.answers import calibration, confusion, every_class, mistakes, per_class
 from keras_gssl.report.charts import curves, svg
+from keras_gssl.report.dial import rare_or_frequent
 from keras_gssl.report.images import Figure, gallery, side_by_side, transform_examples, with_heat
 from keras_gssl.report.page import definitions, page, percent, section
 from keras_gssl.report.run_data import RunData, read_run
@@ -37,6 +38,7 @@ def write_report(path: str | Path) -> Path:
         *_curves(run),
         per_class(run),
         calibration(run),
+        rare_or_frequent(run),
         *every_class(run),
         confusion(run),
         *mistakes(run),

@@ -57,6 +57,25 @@ def test_calibrated_files_give_probabilities_of_the_class_mix_asked_for(validate
     assert other.thresholds and other.thresholds != one.thresholds
 
 
+def test_rare_classes_can_be_named_more_often(validated, tmp_path, capsys):
+    """As the report says, whatever else is done to the logits."""
+    folder, data = validated
+    arguments = [str(folder.path), "--towards-rare", "0.3"]
+    assert main("onnx", "", [*arguments, "-o", str(tmp_path / "c.onnx")]) == 0
+    assert "rare classes are named more often: strength 0.3" in capsys.readouterr().out
+    assert main("onnx", "", [*arguments, "-o", str(tmp_path / "all.onnx"), "--calibrated", "--prior", "training"]) == 0
+    counts, kept = np.array(data.class_counts), np.load(folder.predictions)
+    leaning = kept["logits"] - 0.3 * np.log(counts)
+    assert (leaning.argmax(axis=1) != kept["logits"].argmax(axis=1)).any()
+    one, other = (open_exported(tmp_path / name) for name in ("c.onnx", "all.onnx"))
+    temperature = json.loads(folder.calibration.read_text())["temperature"]
+    np.testing.assert_allclose(one.probabilities(data.test_images[0]), softmax(leaning[0]), atol=1e-4)
+    trained_for_them = leaning[0] / temperature  # cross-entropy stands for the training's own mix
+    np.testing.assert_allclose(other.probabilities(data.test_images[0]), softmax(trained_for_them), atol=1e-4)
+    assert main("onnx", "", [str(folder.path), "-o", str(tmp_path / "no.onnx"), "--towards-rare", "nan"]) == 2
+    assert "must be a number, received nan" in capsys.readouterr().err
+
+
 def test_a_run_without_validation_images_cannot_be_calibrated(run, tmp_path, capsys, data):
     output = ["-o", str(tmp_path / "c.onnx")]
     assert main("onnx", "", [str(run.path), *output, "--calibrated"]) == 2

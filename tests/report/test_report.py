@@ -71,12 +71,12 @@ def test_the_report_says_everything(report, runs):
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
         "Results", "Loss", "Accuracy", "Gate weights", "Pretext tasks", "Accuracy per class", "Calibration",
-        "Every class",
-        "Confusion matrix", "Most confident mistakes", "Transforms", "Grad-CAM", "Settings",
+        "Rare or frequent classes", "Every class", "Confusion matrix", "Most confident mistakes", "Transforms", "Grad-CAM", "Settings",
     ]  # fmt: skip
     metrics = json.loads(runs[0].metrics.read_text())
     assert f"{100 * metrics['last_epoch']['accuracy']:.2f}" in text
     assert "best epoch (" in text and "last epoch (2)" in text and "optimistic" in text
+    assert f"<td>0, as trained</td><td>{100 * metrics['last_epoch']['accuracy']:.2f}</td>" in text
     assert "This is a short run" in text
     for name in ("red", "green", "blue", "resnet8"):
         assert name in text
