@@ -12,7 +12,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {},
     # A quarter of the paper's epochs. Measured: CIFAR-10-LT 0.01, last epoch, n = 2: 81.25 and 80.42 %. The first took
     # 126 minutes on two cores of an AMD EPYC with AVX2, float32, with other work beside it; the other went from an H200
-    # to an Intel Xeon with AVX-512, bfloat16.
+    # to an Intel Xeon with AVX-512, bfloat16. CIFAR-100-LT 0.01, n = 1: 44.97 %, 42 minutes on that Xeon, float32.
     "fast": {
         "epochs": 0.25,
         "schedule": "linear",
