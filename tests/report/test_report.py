@@ -71,7 +71,8 @@ def test_the_report_says_everything(report, runs):
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
         "Results", "Loss", "Accuracy", "Gate weights", "Pretext tasks", "Accuracy per class", "Calibration",
-        "Rare or frequent classes", "Every class", "Confusion matrix", "Most confident mistakes", "Transforms", "Grad-CAM", "Settings",
+        "Rare or frequent classes", "Every class", "Confusion matrix", "Most confident mistakes", "Transforms",
+        "Grad-CAM", "Settings",
     ]  # fmt: skip
     metrics = json.loads(runs[0].metrics.read_text())
     assert f"{100 * metrics['last_epoch']['accuracy']:.2f}" in text
