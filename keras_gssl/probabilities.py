@@ -91,7 +91,7 @@ def rarity_offsets(class_counts: Sequence[int], strength: float) -> tuple[float,
 
     Args:
         class_counts: Training images per class.
-        strength: 0 changes nothing, 0.3 is much, below 0 names frequent classes more often.
+        strength: 0 changes nothing, 0.3 is much on some data, below 0 names frequent classes more often.
 
     Raises:
         UserError: The strength is not a number.

@@ -32,46 +32,59 @@ def calibrate(
         calibrated: Divide the logits by the temperature that the validation pictures ask for.
         prior: The class mix that is expected in use: `"uniform"`, `"training"`, or a share for each class. None: the
             one that the training made.
-        towards_rare: Name rare classes more often, see `probabilities.rarity_offsets`; the report of the run says what
-            how much of it does.
+        towards_rare: Name rare classes more often, see `probabilities.rarity_offsets`, by so much as the report of the
+            run shows; its probabilities no longer stand for a class mix, so there is no `prior` beside it.
 
     Returns:
         The same classifier with that in its last layer, and, where the run has validation pictures, with the thresholds
         that belong to it.
 
     Raises:
-        UserError: The folder does not hold what is needed.
+        UserError: The folder does not hold what is needed, or both `prior` and `towards_rare` are given.
 
     Example:
 
     >>> model = gssl.export.load_deployable("runs/image_folder")  # doctest: +SKIP
     >>> model = calibrate(model, "runs/image_folder", calibrated=True)  # doctest: +SKIP
     """
+    if prior is not None and towards_rare:
+        raise UserError(
+            f"A class mix and a strength towards rare classes move logits between the same classes: give one of them, "
+            f"received both ({prior} and {towards_rare:g})."
+        )
     path = Path(source)
     folder = RunFolder.around(path)
     of_last_epoch = path.is_dir() or path.name in (folder.classifier.name, folder.last.name)
     if not (of_last_epoch and folder.manifest.check_if_noted(folder.calibration)):
-        if calibrated or prior is not None or towards_rare:
+        if calibrated or prior is not None:
             raise UserError(
-                f"There is no calibration.json for {path}: calibrating, setting a class mix and naming rare classes "
-                f"more often need the folder of a run that was finished with this version, or its classifier.keras."
+                f"There is no calibration.json for {path}: calibrating and setting a class mix need the folder of a "
+                f"run that was finished with this version, or its classifier.keras."
             )
-        return model
+        return model.adjusted(Adjustment(offsets=_leaning(folder, towards_rare))) if towards_rare else model
     known = folder.read_json(folder.calibration)
     if calibrated and "temperature" not in known:
         raise UserError(
             f"The run in {folder.path} has no validation pictures to calibrate on: train with some (validation)."
         )
-    about = read_description(folder)
-    mix, temperature = _mix(prior, about), known["temperature"] if calibrated else 1.0
-    parts = [] if mix is None else [prior_offsets(known["trained_mix"], mix)]
+    mix, temperature = _mix(prior, read_description(folder)), known["temperature"] if calibrated else 1.0
+    offsets = None if mix is None else prior_offsets(known["trained_mix"], mix)
     if towards_rare:
-        parts.append(rarity_offsets(about["class_counts"], towards_rare / temperature))  # of the logits as trained
-    adjustment = Adjustment(temperature, tuple(map(sum, zip(*parts, strict=True))) if parts else None)
+        offsets = _leaning(folder, towards_rare / temperature)  # it is a strength for the logits as trained
+    adjustment = Adjustment(temperature, offsets)
     thresholds = _thresholds(folder, adjustment, mix) if "temperature" in known else {}
     if adjustment == Adjustment() and not thresholds:
         return model
     return model.adjusted(adjustment, thresholds)
+
+
+def _leaning(folder: RunFolder, strength: float) -> tuple[float, ...]:
+    if not folder.data.exists():
+        raise UserError(
+            f"A strength towards rare classes needs the number of training pictures of each: give the folder of a run, "
+            f"or a model in it; there is no data.json in {folder.path}."
+        )
+    return rarity_offsets(read_description(folder)["class_counts"], strength)
 
 
 def _mix(prior: str | Sequence[float] | None, about: dict[str, Any]) -> Sequence[float] | None:

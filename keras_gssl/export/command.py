@@ -178,14 +178,16 @@ def _describe_probabilities(model: Deployable, arguments: argparse.Namespace) ->
         print(f"  calibrated: logits divided by {model.adjustment.temperature:.3f}, from the validation pictures")
         folder = RunFolder.around(Path(arguments.source))
         before, after = folder.read_json(folder.calibration)["test_calibration_error"].values()
-        print(f"  calibration error on the test images {100 * after:.2f} %, without {100 * before:.2f} %")
+        alone = ", with that alone," if arguments.prior is not None or arguments.towards_rare else ""
+        print(f"  calibration error on the test images{alone} {100 * after:.2f} %, without {100 * before:.2f} %")
         if after > before:
             print("  that is worse: leave --calibrated out, or train with more validation pictures")
     if arguments.prior is not None:
         told = arguments.prior if isinstance(arguments.prior, str) else "as given"
         print(f"  logits for another class mix: {told}")
     if arguments.towards_rare:
-        print(f"  rare classes are named more often: strength {arguments.towards_rare:g}")
+        often = "more" if arguments.towards_rare > 0 else "less"
+        print(f"  rare classes are named {often} often: strength {arguments.towards_rare:g}")
     if model.thresholds:
         print("  predict can abstain: it knows the thresholds for precisions of 0.5 to 0.99 (--precision)")
 
@@ -224,7 +226,7 @@ def _parser(kind: str, description: str, prog: str | None) -> argparse.ArgumentP
         type=float,
         default=0.0,
         metavar="STRENGTH",
-        help="name rare classes more often, about 0.1 to 0.5; the run's report shows what that does (default: 0)",
+        help="name rare classes more often, about 0.1 to 0.3; the run's report shows what that does (default: 0)",
     )
     if kind != "saved_model":
         parser.add_argument(

@@ -45,7 +45,9 @@ def precision_scope(precision: str) -> Iterator[None]:
 
 def precision_of(network: keras.Model) -> str:
     """The dtype policy that a network was made with: a run goes on as it began, whatever this machine would choose."""
-    return next(layer.dtype_policy.name for layer in network._flatten_layers(include_self=False) if layer.weights)
+    # Of single layers: a network within it has, once loaded, the policy of the process that loaded it.
+    layers = (layer for layer in network._flatten_layers(include_self=False) if layer.weights and not layer._layers)
+    return next((layer.dtype_policy.name for layer in layers), network.dtype_policy.name)
 
 
 def processor() -> tuple[str, set[str]]:

@@ -1,4 +1,4 @@
-"""Finished runs on the digits, and their test images as files; made once, nothing changes them."""
+"""Finished runs on the digits, and their test images as files; made once, so nothing may change them."""
 
 import dataclasses
 

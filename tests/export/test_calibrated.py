@@ -14,7 +14,7 @@ from keras_gssl import predict
 from keras_gssl.errors import UserError
 from keras_gssl.export.command import main
 from keras_gssl.export.opened import open_exported
-from keras_gssl.probabilities import Adjustment
+from keras_gssl.probabilities import Adjustment, precision_thresholds
 from tests.export.names import NAMES
 
 
@@ -58,22 +58,43 @@ def test_calibrated_files_give_probabilities_of_the_class_mix_asked_for(validate
 
 
 def test_rare_classes_can_be_named_more_often(validated, tmp_path, capsys):
-    """As the report says, whatever else is done to the logits."""
+    """As the report says, of calibrated files and of other epochs' too."""
     folder, data = validated
     arguments = [str(folder.path), "--towards-rare", "0.3"]
     assert main("onnx", "", [*arguments, "-o", str(tmp_path / "c.onnx")]) == 0
     assert "rare classes are named more often: strength 0.3" in capsys.readouterr().out
-    assert main("onnx", "", [*arguments, "-o", str(tmp_path / "all.onnx"), "--calibrated", "--prior", "training"]) == 0
+    assert main("onnx", "", [*arguments, "-o", str(tmp_path / "calibrated.onnx"), "--calibrated"]) == 0
+    assert "on the test images, with that alone," in capsys.readouterr().out
     counts, kept = np.array(data.class_counts), np.load(folder.predictions)
     leaning = kept["logits"] - 0.3 * np.log(counts)
     assert (leaning.argmax(axis=1) != kept["logits"].argmax(axis=1)).any()
-    one, other = (open_exported(tmp_path / name) for name in ("c.onnx", "all.onnx"))
+    one, other = (open_exported(tmp_path / name) for name in ("c.onnx", "calibrated.onnx"))
     temperature = json.loads(folder.calibration.read_text())["temperature"]
-    np.testing.assert_allclose(one.probabilities(data.test_images[0]), softmax(leaning[0]), atol=1e-4)
-    trained_for_them = leaning[0] / temperature  # cross-entropy stands for the training's own mix
-    np.testing.assert_allclose(other.probabilities(data.test_images[0]), softmax(trained_for_them), atol=1e-4)
-    assert main("onnx", "", [str(folder.path), "-o", str(tmp_path / "no.onnx"), "--towards-rare", "nan"]) == 2
-    assert "must be a number, received nan" in capsys.readouterr().err
+    for image, logits in zip(data.test_images[:5], leaning, strict=False):
+        np.testing.assert_allclose(one.probabilities(image), softmax(logits), atol=1e-4)
+        np.testing.assert_allclose(other.probabilities(image), softmax(logits / temperature), atol=1e-4)
+    leaning = kept["validation_logits"] - 0.3 * np.log(counts)
+    wanted = precision_thresholds(kept["validation_labels"], leaning)
+    assert {key: value and round(value, 4) for key, value in one.thresholds.items()} == {
+        key: value and round(value, 4) for key, value in wanted.items()
+    }
+    best = [str(folder.best), "-o", str(tmp_path / "best.onnx"), "--towards-rare", "-0.1"]
+    assert main("onnx", "", best) == 0
+    assert "rare classes are named less often: strength -0.1" in capsys.readouterr().out
+
+
+def test_strengths_that_cannot_be_are_named(validated, tmp_path, capsys):
+    folder, _ = validated
+    loose = tmp_path / "loose.keras"
+    loose.write_bytes(folder.classifier.read_bytes())
+    for source, more, message in (
+        (folder.path, ["--towards-rare", "nan"], "must be a number, received nan"),
+        (folder.path, ["--towards-rare", "0.2", "--prior", "training"], "give one of them, received both"),
+        (loose, ["--towards-rare", "0.2"], "there is no data.json"),
+    ):
+        assert main("onnx", "", [str(source), "-o", str(tmp_path / "no.onnx"), *more]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
 
 
 def test_a_run_without_validation_images_cannot_be_calibrated(run, tmp_path, capsys, data):

@@ -15,10 +15,12 @@ from keras_gssl.pretext.catalogue import GATES
 from keras_gssl.report.__main__ import main
 from keras_gssl.report.charts import class_accuracy, confusion, svg
 from keras_gssl.report.comparison import write_comparison
+from keras_gssl.report.dial import rare_or_frequent
 from keras_gssl.report.explanations import draw_explanation
 from keras_gssl.report.fonts import drawable
 from keras_gssl.report.model_card import write_model_card
 from keras_gssl.report.page import page, section
+from keras_gssl.report.run_data import read_run
 from keras_gssl.report.run_report import GATES_SAID, said_of_gate, write_report
 from keras_gssl.report.tables import long_table
 from keras_gssl.runs.folder import RunFolder
@@ -81,6 +83,20 @@ def test_the_report_says_everything(report, runs):
     assert "This is a short run" in text
     for name in ("red", "green", "blue", "resnet8"):
         assert name in text
+
+
+def test_each_strength_towards_rare_classes_is_what_it_would_give(runs):
+    run = read_run(runs[0].path)
+    logits, labels = np.random.default_rng(0).normal(size=(300, 3)), np.arange(300) % 3
+    run = dataclasses.replace(run, predictions={**run.predictions, "logits": logits, "labels": labels})
+    counts = np.array(run.about["class_counts"], float)
+    text = rare_or_frequent(run)
+    shown = []
+    for strength in (-0.2, 0.5):
+        accuracy = np.mean((logits - strength * np.log(counts)).argmax(axis=1) == labels)
+        shown.append(f"<td>{100 * accuracy:.2f}</td>")
+        assert f"<td>{strength:g}</td>{shown[-1]}" in text
+    assert shown[0] != shown[1]
 
 
 def test_the_report_is_one_file(report):

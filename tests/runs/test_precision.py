@@ -58,3 +58,12 @@ def test_the_scope_leaves_the_policy_as_it_was():
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
         raise RuntimeError
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_network_within_another_is_looked_into(tmp_path):
+    """Keras gives a network that it loads the policy of the process, and its layers their own."""
+    image = keras.Input((8, 8, 3))
+    with precision.precision_scope("mixed_bfloat16"):
+        inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+        keras.Model(image, keras.layers.Flatten()(inner(image))).save(tmp_path / "net.keras")
+    assert precision.precision_of(keras.models.load_model(tmp_path / "net.keras")) == "mixed_bfloat16"

@@ -165,6 +165,7 @@ def test_a_run_begun_on_another_machine_goes_on_as_one_of_this(tmp_path, small_d
         def on_train_begin(self, logs=None):
             seen.append((self.model.steps_per_execution, self.model.jit_compile))
 
+    monkeypatch.setattr("keras_gssl.runs.precision.resolve_precision", lambda precision: "float32")
     results = train(settings, small_data, folder, resume=True, callbacks=[Look()])
     assert results.precision == "mixed_bfloat16"
     assert seen == [(1, bool(tf.config.list_physical_devices("GPU")))]
