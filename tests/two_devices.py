@@ -1,7 +1,7 @@
-"""Run by test_devices.py in a process of its own: the same short training on one and on two logical CPU devices."""
+"""Run by test_devices.py in a process of its own: the same short trainings on one and on two logical CPU devices."""
 
-import contextlib
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,10 +16,10 @@ from keras_gssl.runs.training import train
 from tests.networks import small_backbone
 
 
-def fit(devices, method, file):
+def fit(strategy, method, file):
     data = gssl.data.digits_lt(0.05)
     tasks = () if method == "sla-sd" else (gssl.Flip(), gssl.LoRotE(), gssl.ShuffleChannels())
-    with strategy_for(2).scope() if devices == 2 else contextlib.nullcontext():
+    with strategy.scope():
         keras.utils.set_random_seed(0)
         backbone = small_backbone(32)
         if method == "sla-sd":
@@ -41,12 +41,11 @@ def fit(devices, method, file):
     np.savez(file, **weights, **{f"history_{name}": values for name, values in history.items()})
 
 
-def fit_arrays(devices, file):
+def fit_arrays(strategy, file):
     """Arrays and sample weights; on two devices then also with tasks, which the step draws for each device anew."""
     data = gssl.data.digits_lt(0.05)
     weights = np.linspace(0, 2, len(data.train_labels)).astype("float32")
     losses = {}
-    strategy = strategy_for(devices)  # one for both: two in a process would mix up what devices tell each other
     for name, tasks in {"plain": (), "drawn": (gssl.Flip(), gssl.LoRotE())}.items():
         with strategy.scope():
             keras.utils.set_random_seed(0)
@@ -64,19 +63,19 @@ def fit_arrays(devices, file):
     np.savez(file, **losses)
 
 
-def main(method, folder):
+def main(folder, *methods):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    if method == "ssp":  # the whole run, through the settings
+    if methods == ("ssp",):  # the whole run, through the settings
         settings = TrainingSettings(**METHODS["ssp"], backbone="resnet8", epochs=1, batch_size=64, devices=2)
-        train(settings, gssl.data.digits_lt(0.05), RunFolder(f"{folder}/run"))
+        train(settings, gssl.data.digits_lt(0.05), RunFolder(folder / "run"))
         return
     for devices in (1, 2):
-        if method == "arrays":
-            fit_arrays(devices, f"{folder}/{devices}.npz")
-        else:
-            fit(devices, method, f"{folder}/{devices}.npz")
+        strategy = strategy_for(devices)  # one for all: two in a process would mix up what devices tell each other
+        for method in methods:
+            file = folder / f"{method}-{devices}.npz"
+            fit_arrays(strategy, file) if method == "arrays" else fit(strategy, method, file)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -158,7 +158,7 @@ def test_a_data_set_of_tensorflow_datasets(tmp_path, monkeypatch):
 
 def test_the_recipe_trains_on_arrays_and_its_run_is_read_again(tmp_path):
     med_mnist(tmp_path / "med.npz")
-    arguments = ["--quick", "--image-size", "28", "--run-dir", str(tmp_path / "run")]
+    arguments = ["--quick", "--image-size", "28", "--backbone", "resnet8", "--run-dir", str(tmp_path / "run")]
     image_folder.main([str(tmp_path / "med.npz"), *arguments])
     again = reload_data(RunFolder(tmp_path / "run"))
     assert len(again.train_labels) == 40 and len(again.validation_labels) == 10

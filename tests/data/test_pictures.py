@@ -18,6 +18,7 @@ from keras_gssl.runs.folder import RunFolder
 from tests.pictures import KINDS, draw, make_folder, save
 
 QUICK = ["--quick", "--image-size", "32"]
+SMALL = [*QUICK, "--backbone", "resnet8"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -61,7 +62,7 @@ def test_deep_pictures_keep_their_range_to_the_exported_file(tmp_path, capsys):
             values = np.random.default_rng(number).integers(low, low + 2000, (32, 32)).astype("uint16")
             Image.fromarray(values).save(tmp_path / "scans" / name / f"{number}.png")
     run = tmp_path / "run"
-    image_folder.main([str(tmp_path / "scans"), *QUICK, "--run-dir", str(run)])
+    image_folder.main([str(tmp_path / "scans"), *SMALL, "--run-dir", str(run)])
     assert "Pictures of more than 8 bits are read as black to white from 0 to 4095." in capsys.readouterr().out
     model = gssl.export.load_deployable(run)
     assert model.depth_range == (0, 4095)
@@ -166,7 +167,7 @@ def test_broken_pictures_stop_or_are_left_out(tmp_path, capsys):
     with pytest.raises(UserError, match=r"2 of 44 pictures cannot be read, first .*disc/a.jpg .*skip_broken") as caught:
         gssl.data.image_folder(photos, 32)
     assert "\n" not in str(caught.value)
-    arguments = [str(photos), *QUICK, "--skip-broken", "--run-dir", str(tmp_path / "run")]
+    arguments = [str(photos), *SMALL, "--skip-broken", "--run-dir", str(tmp_path / "run")]
     image_folder.main(arguments)
     printed = capsys.readouterr().out
     assert "Left out 2 pictures that cannot be read:" in printed and "ring/b.png" in printed
@@ -192,7 +193,7 @@ def test_the_recipe_from_folder_to_report(photos, tmp_path, capsys):
 def test_the_recipe_resumes_with_its_own_listing(tmp_path):
     photos, run = make_folder(tmp_path / "photos"), tmp_path / "run"
     resume = ["--resume", "--run-dir", str(run)]
-    image_folder.main([str(photos), *QUICK, "--run-dir", str(run)])
+    image_folder.main([str(photos), *SMALL, "--run-dir", str(run)])
     before = (run / "pictures.csv").read_text()
     (run / "metrics.json").unlink()
     photos.rename(tmp_path / "moved")
@@ -208,7 +209,7 @@ def test_the_recipe_resumes_with_its_own_listing(tmp_path):
 def test_a_run_of_a_csv_file_resumes_by_the_file(tmp_path):
     photos, run = make_folder(tmp_path / "photos"), tmp_path / "run"
     list_pictures(photos).write(photos / "mine.csv")
-    image_folder.main([str(photos / "mine.csv"), *QUICK, "--run-dir", str(run)])
+    image_folder.main([str(photos / "mine.csv"), *SMALL, "--run-dir", str(run)])
     (run / "metrics.json").unlink()
     image_folder.main([str(photos / "mine.csv"), "--resume", "--run-dir", str(run)])
     assert (run / "metrics.json").exists()
@@ -233,7 +234,7 @@ def test_a_picture_that_breaks_while_training_is_named(tmp_path, monkeypatch):
         np.asarray(data.train_images)
     monkeypatch.setattr(image_folder, "load", lambda settings, folder: data)
     with pytest.raises(UserError, match=f"Cannot read the picture {broken}"):
-        image_folder.main([str(photos), *QUICK, "--run-dir", str(tmp_path / "run")])
+        image_folder.main([str(photos), *SMALL, "--run-dir", str(tmp_path / "run")])
 
 
 def test_samples_are_not_all_of_one_class(photos):
@@ -286,7 +287,7 @@ def test_what_is_twice_is_kept_with_the_run(tmp_path, capsys):
     noise = Image.fromarray(np.random.default_rng(9).integers(0, 256, (8, 8, 3)).astype("uint8")).resize((64, 64))
     for name in ("disc", "ring", "bars", "square"):
         noise.save(photos / name / "same.png")
-    image_folder.main([str(photos), *QUICK, "--run-dir", str(tmp_path / "run"), "--test", "0.5"])
+    image_folder.main([str(photos), *SMALL, "--run-dir", str(tmp_path / "run"), "--test", "0.5"])
     assert "the figures on them are too good" in capsys.readouterr().out
     lines = (tmp_path / "run" / "doubles.csv").read_text().splitlines()
     assert lines[0] == "path,nearly the same as" and any("same.png" in line for line in lines[1:])

@@ -94,11 +94,10 @@ def test_history_names_and_evaluate_and_predict(small_data, make_model, tasks):
     assert accuracy == pytest.approx(model.evaluate(small_data.test(), return_dict=True, verbose=0)["accuracy"])
 
 
-@pytest.mark.parametrize("compile_args", [{}, {"steps_per_execution": 4}, {"jit_compile": True}])
-def test_augmenting_in_the_step_trains_the_same(small_data, make_model, tasks, monkeypatch, compile_args):
+def test_augmenting_in_the_step_trains_the_same(small_data, make_model, tasks, monkeypatch):
     """What a GPU does; here the step runs on the CPU."""
 
-    def weights(on_device, compile_args):
+    def weights(on_device, **compile_args):
         monkeypatch.setattr(gssl.GatedSSLModel, "_augments_on_device", lambda self: on_device)
         keras.utils.set_random_seed(0)
         model = make_model({"optimizer": gssl.SGD(1e-3), **compile_args}, backbone=small_backbone(), tasks=tasks)
@@ -107,12 +106,16 @@ def test_augmenting_in_the_step_trains_the_same(small_data, make_model, tasks, m
         model.fit(small_data.train(16, tasks, seed=5), epochs=2, initial_epoch=1, verbose=0)
         return model.get_weights(), history
 
-    (one, history), (other, other_history) = weights(False, {}), weights(True, compile_args)
-    for name in history:
-        one_image = 0.021 if "accuracy" in name else 1e-4  # which rounding may tip over
-        np.testing.assert_allclose(history[name], other_history[name], rtol=1e-3, atol=one_image)
-    for each, its_twin in zip(one, other, strict=True):
-        np.testing.assert_allclose(each, its_twin, rtol=1e-3, atol=1e-4)
+    in_pipeline, history = weights(False)
+    for compile_args in ({}, {"steps_per_execution": 4}, {"jit_compile": True}):
+        in_step, other_history = weights(True, **compile_args)
+        for name in history:
+            one_image = 0.021 if "accuracy" in name else 1e-4  # which rounding may tip over
+            np.testing.assert_allclose(
+                history[name], other_history[name], rtol=1e-3, atol=one_image, err_msg=f"{name}, {compile_args}"
+            )
+        for each, its_twin in zip(in_pipeline, in_step, strict=True):
+            np.testing.assert_allclose(each, its_twin, rtol=1e-3, atol=1e-4, err_msg=str(compile_args))
 
 
 def test_it_learns(small_data, make_model, tasks):
@@ -170,11 +173,10 @@ def policy():
     keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_takes_the_same_step(small_data, tasks, policy, precision):
+def test_mixed_precision_takes_the_same_step(small_data, tasks, policy):
     """Traps: updates 2^15 too small without loss scaling, and heads in half precision."""
-    updates, weights = [], None
-    for name in ("float32", precision):
+    updates, weights = {}, None
+    for name in ("float32", "mixed_float16", "mixed_bfloat16"):
         policy(name)
         model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), 3, tasks, gating="none")
         if weights is not None:
@@ -186,20 +188,28 @@ def test_mixed_precision_takes_the_same_step(small_data, tasks, policy, precisio
         model.train_on_batch(images, labels)
         assert model.class_head.compute_dtype == "float32"
         assert model.backbone.layers[1].compute_dtype == name.removeprefix("mixed_")
-        updates.append(model.class_head.kernel.numpy() - before)
-    scale = np.abs(updates[0]).max()
-    np.testing.assert_allclose(updates[1], updates[0], atol=0.1 * scale)
+        updates[name] = model.class_head.kernel.numpy() - before
+    scale = np.abs(updates["float32"]).max()
+    for name, update in updates.items():
+        np.testing.assert_allclose(update, updates["float32"], atol=0.1 * scale, err_msg=name)
 
 
-@pytest.mark.parametrize("options", [{"jit_compile": True}, {"steps_per_execution": 2}, {"run_eagerly": True}])
-def test_ways_of_execution_agree(small_data, make_model, tasks, options):
-    plain, other = (
-        make_model({"jit_compile": False, **each}, backbone=small_backbone(), tasks=tasks) for each in ({}, options)
-    )
-    other.set_weights(plain.get_weights())
-    histories = [m.fit(small_data.train(25, tasks), epochs=2, verbose=0).history for m in (plain, other)]
-    for name, values in histories[0].items():
-        np.testing.assert_allclose(values, histories[1][name], rtol=2e-2, err_msg=name)
+def test_ways_of_execution_agree(small_data, make_model, tasks):
+    ways = {
+        "plain": {},
+        "XLA": {"jit_compile": True},
+        "two": {"steps_per_execution": 2},
+        "eager": {"run_eagerly": True},
+    }
+    histories, weights = {}, None
+    for way, options in ways.items():
+        model = make_model({"jit_compile": False, **options}, backbone=small_backbone(), tasks=tasks)
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        histories[way] = model.fit(small_data.train(25, tasks), epochs=2, verbose=0).history
+    for way, history in histories.items():
+        for name, values in histories["plain"].items():
+            np.testing.assert_allclose(values, history[name], rtol=2e-2, err_msg=f"{way}, {name}")
 
 
 def test_execution_must_end_with_the_epoch(small_data, make_model):

@@ -38,6 +38,7 @@ seeds = [0]
 [settings]
 epochs = 2
 image_size = 32
+backbone = "resnet8"
 [[columns]]
 name = "Shapes"
 recipe = "image_folder"

@@ -136,7 +136,7 @@ def test_mistakes_in_a_plan_are_named(arguments, message):
 
 def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path, capsys):
     command = [str(photos), "--quick", "--methods", "ce", "balanced:margin=0.2", "--folds", "2"]
-    command += ["--set", "image_size=32", "-o", str(tmp_path)]
+    command += ["--set", "image_size=32", "backbone=resnet8", "-o", str(tmp_path)]
     with pytest.raises(UserError, match="holds no finished runs of this comparison"):
         main([*command, "--report"])
     assert main(command) == 0

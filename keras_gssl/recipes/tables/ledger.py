@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,11 @@ class Ledger:
 
     def of(self, run: Run) -> list[Result]:
         """Results of the run's experiment, whatever their seeds and lengths."""
+        wanted = _identity(run.recipe, run.settings.to_json())
         return [
             result
             for result in self._results
-            if result.content.recipe == run.recipe
-            and _identity(run.recipe, result.content.settings) == _identity(run.recipe, run.settings.to_json())
+            if result.content.recipe == run.recipe and _identity(run.recipe, result.content.settings) == wanted
         ]
 
     def find(self, run: Run) -> Result | None:
@@ -89,8 +90,12 @@ def same_experiment(recipe: str, one: Mapping[str, Any], other: Mapping[str, Any
 
 
 def _identity(recipe: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    settings_class = RECIPES[recipe].settings
-    complete = {**settings_class().to_json(), **settings}  # a file may be older than a setting
+    complete = {**_defaults(recipe), **settings}  # a file may be older than a setting
     return {
         key: tuple(value) if isinstance(value, list) else value for key, value in complete.items() if key not in NEUTRAL
     }
+
+
+@functools.cache  # settings are checked when they are made, which for every run and every result takes long
+def _defaults(recipe: str) -> dict[str, Any]:
+    return RECIPES[recipe].settings().to_json()
