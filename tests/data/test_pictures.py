@@ -260,7 +260,7 @@ def test_mistakes_are_one_line(argv, message, tmp_path, monkeypatch):
 
 
 def test_a_network_of_keras_applications_gets_its_own_pixels(photos, tmp_path):
-    arguments = [str(photos), "--image-size", "32", "--epochs", "1", "--backbone", "MobileNet", "--tasks", "flip"]
+    arguments = [str(photos), "--image-size", "32", "--epochs", "1", "--backbone", "MobileNet"]
     arguments += ["--run-dir", str(tmp_path / "run")]
     with pytest.raises(UserError, match="There is no file none.h5"):
         image_folder.main([*arguments, "--backbone-weights", "none.h5"])

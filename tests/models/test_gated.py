@@ -107,7 +107,7 @@ def test_augmenting_in_the_step_trains_the_same(small_data, make_model, tasks, m
         return model.get_weights(), history
 
     in_pipeline, history = weights(False)
-    for compile_args in ({}, {"steps_per_execution": 4}, {"jit_compile": True}):
+    for compile_args in ({}, {"steps_per_execution": 4, "jit_compile": True}):
         in_step, other_history = weights(True, **compile_args)
         for name in history:
             one_image = 0.021 if "accuracy" in name else 1e-4  # which rounding may tip over

@@ -1,5 +1,6 @@
 """Comparing methods on one's own data: the statistics against SciPy, the plan, and a run of the command."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -8,10 +9,13 @@ import pytest
 from scipy import stats
 
 from keras_gssl.errors import UserError
+from keras_gssl.recipes import image_folder
+from keras_gssl.recipes.command_line import run_as_command
 from keras_gssl.recipes.compare.command import main
 from keras_gssl.recipes.compare.page import summary
 from keras_gssl.recipes.compare.plan import METHODS, make_plan
 from keras_gssl.recipes.paired import paired_difference, pairs_needed, verdict
+from keras_gssl.recipes.tables import runner
 from keras_gssl.runs.result import RunResult, Scores
 from keras_gssl.runs.titles import PLAIN
 from tests.pictures import make_folder
@@ -134,7 +138,12 @@ def test_mistakes_in_a_plan_are_named(arguments, message):
         make_plan(*arguments)
 
 
-def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path, capsys):
+def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path, monkeypatch, capsys):
+    def run_here(command, log):  # without another five seconds of TensorFlow for every run
+        with contextlib.redirect_stdout(log):
+            return run_as_command(image_folder.main, command[3:])
+
+    monkeypatch.setattr(runner, "_ended", run_here)
     command = [str(photos), "--quick", "--methods", "ce", "balanced:margin=0.2", "--folds", "2"]
     command += ["--set", "image_size=32", "backbone=resnet8", "-o", str(tmp_path)]
     with pytest.raises(UserError, match="holds no finished runs of this comparison"):
