@@ -13,21 +13,9 @@ from keras_gssl.backend import keras, tf
 from keras_gssl.bounds import NOT_NEGATIVE, WHOLE
 from keras_gssl.errors import DivergedError
 from keras_gssl.losses import check_class_counts, class_balanced_weights
+from keras_gssl.milestones import scale_milestones as scale_milestones
 
 LOOK_SECONDS = 0.5
-
-
-def scale_milestones(milestones: Sequence[int], epochs: int, full_epochs: int) -> tuple[int, ...]:
-    """Milestones of a run of `full_epochs`, moved in proportion for a shorter one; a longer one keeps them.
-
-    Example:
-
-    >>> gssl.callbacks.scale_milestones((160, 180), epochs=20, full_epochs=200)
-    (16, 18)
-    """
-    if epochs >= full_epochs:
-        return tuple(milestones)
-    return tuple(round(milestone * epochs / full_epochs) for milestone in milestones)
 
 
 class StepSchedule(keras.callbacks.Callback):

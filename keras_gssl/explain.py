@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_gssl.arguments import Parser
+from keras_gssl.choices import EXPLANATIONS
 from keras_gssl.errors import UserError, as_command
-from keras_gssl.export.deployable import load_deployable
-from keras_gssl.report.explanations import METHODS, draw_embeddings, draw_explanation, find_image, heat_maps
 from keras_gssl.runs.folder import RunFolder
 
 
@@ -31,9 +30,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.ex
     parser.add_argument(
         "--methods",
         type=lambda text: text.split(","),
-        default=METHODS,
+        default=EXPLANATIONS,
         metavar="A,B",
-        help=f"some of {', '.join(METHODS)} (default: all)",
+        help=f"some of {', '.join(EXPLANATIONS)} (default: all)",
     )
     parser.add_argument("-o", "--output", type=Path, help="folder for the pictures (default: RUN/explanations)")
     arguments = parser.parse_intermixed_args(argv)
@@ -44,6 +43,10 @@ def explain(arguments: argparse.Namespace) -> None:
     """Draw what the command line asks for, and say where it is."""
     if not arguments.images and not arguments.embeddings:
         raise UserError("Name pictures to explain (files, or sample:0), or give --embeddings.")
+    # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
+    from keras_gssl.export.deployable import load_deployable
+    from keras_gssl.report.explanations import draw_embeddings, draw_explanation, find_image, heat_maps
+
     model, folder = load_deployable(arguments.run), RunFolder(arguments.run)
     if not folder.data.exists():
         raise UserError(f"{arguments.run} is not the folder of a run: it has no data.json.")

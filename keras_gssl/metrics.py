@@ -10,12 +10,9 @@ from scipy.special import softmax
 
 from keras_gssl.backend import keras, ops
 from keras_gssl.bounds import ABOVE_ZERO, COUNT
+from keras_gssl.class_groups import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.intervals import accuracy_intervals
 from keras_gssl.losses import class_indices
-
-MANY_ABOVE = 100
-FEW_BELOW = 20
-GROUPS = ("many", "medium", "few")
 
 
 def shot_groups(

@@ -8,8 +8,7 @@ from typing import Any
 
 from keras_gssl.backend import keras, ops
 from keras_gssl.bounds import ABOVE_ZERO, COUNT, WHOLE
-
-SHAPES = ("linear", "cosine")
+from keras_gssl.choices import SHAPES
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")

@@ -22,8 +22,8 @@ from keras_gssl.errors import UserError, as_command
 from keras_gssl.report.charts import curves, svg
 from keras_gssl.report.page import page, section
 from keras_gssl.report.run_data import history_of, series_in
+from keras_gssl.runs.durations import duration
 from keras_gssl.runs.folder import RunFolder
-from keras_gssl.runs.progress import duration
 from keras_gssl.runs.settings import QUICK_EPOCHS
 
 REFRESH_SECONDS = 10

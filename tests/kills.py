@@ -102,8 +102,8 @@ def main(kills: int, seed: int = 0) -> int:
     import tensorflow  # noqa: F401  before the processes that work are forked; it starts nothing by itself
 
     import keras_gssl.cli
-    import keras_gssl.export.command
-    import keras_gssl.recipes.image_folder  # noqa: F401
+    import keras_gssl.export.exporting
+    import keras_gssl.recipes.experiment  # noqa: F401
 
     draw = random.Random(seed)
     phases: Counter[str] = Counter()

@@ -14,7 +14,7 @@ from keras_gssl.export.command import main as export
 from keras_gssl.export.deployable import load_deployable
 from keras_gssl.files import read_json
 from keras_gssl.report.command import main as report
-from keras_gssl.runs.data_description import reload_data
+from keras_gssl.runs.data_reload import reload_data
 from keras_gssl.runs.evaluation import evaluate
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.result import read_result

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.choices import PRIORS
 from keras_gssl.errors import UserError
 from keras_gssl.export.deployable import Deployable
 from keras_gssl.probabilities import Adjustment, precision_thresholds, prior_offsets, rarity_offsets
 from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
-
-PRIORS = ("uniform", "training")
 
 
 def calibrate(

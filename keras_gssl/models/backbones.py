@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from keras_gssl.backend import keras
 from keras_gssl.layers import FusedBatchNormalization, OptionAShortcut, he_normal
 from keras_gssl.models.applications import application, application_names
-from keras_gssl.models.hub import PREFIX, hub_backbone, hub_pixels
+from keras_gssl.models.hub import hub_backbone, hub_pixels
+from keras_gssl.models.names import PREFIX, check_backbone_name
 from keras_gssl.models.pretrained import IMAGENET, load_all_weights, take_weights_of
 
 
@@ -69,21 +69,6 @@ def _own(name: str, input_shape: tuple[int, int, int], weights: str | Path | Non
     if weights is not None:
         load_all_weights(backbone, weights, f"the backbone {name}")
     return backbone
-
-
-def check_backbone_name(name: str) -> None:
-    """Raise `ValueError` unless `make_backbone` knows the name."""
-    cifar = re.fullmatch(r"resnet(\d+)", name)
-    if name.startswith(PREFIX) and name != PREFIX:
-        return
-    if name not in ("resnet18_imagenet", "resnet18_small", *application_names()) and not (
-        cifar and int(cifar[1]) >= 8 and (int(cifar[1]) - 2) % 6 == 0
-    ):
-        raise ValueError(
-            f"backbone must be resnet18_imagenet, resnet18_small, a CIFAR ResNet of 6n + 2 layers (resnet8, "
-            f"resnet14, resnet20, resnet32, resnet44, ...), a network of keras.applications (MobileNetV2, ...) or "
-            f"keras_hub:PRESET; received {name!r}"
-        )
 
 
 def resnet32(input_shape: tuple[int, int, int] = (32, 32, 3)) -> keras.Model:

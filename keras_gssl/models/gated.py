@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_gssl.backend import keras, ops, tf
 from keras_gssl.bounds import NOT_NEGATIVE, SEED
+from keras_gssl.choices import TASK_HEADS
 from keras_gssl.data.pipeline import CLASS_KEY
 from keras_gssl.devices import mean_share
 from keras_gssl.losses import class_indices
@@ -14,7 +15,7 @@ from keras_gssl.models.balance import GradientBalance
 from keras_gssl.models.drawing import DrawsTasks
 from keras_gssl.models.look_ahead import LooksAhead
 from keras_gssl.models.supervised import StepLosses, SupervisedModel
-from keras_gssl.models.task_heads import TASK_HEADS, CutBackbone, Judged, judge, pooled, task_head
+from keras_gssl.models.task_heads import CutBackbone, Judged, judge, pooled, task_head
 from keras_gssl.pretext.catalogue import make_gate
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.gates import Evidence, Gate

@@ -13,7 +13,6 @@ from keras_gssl.pretext.draw import NOT_APPLIED
 from keras_gssl.pretext.tasks import PretextTask
 
 #: Kinds of heads for pretext tasks; `"class"`: of the kind of the class head.
-TASK_HEADS = ("class", "dense", "scaled-cosine")
 
 
 def task_head(kind: str, units: int, features_shape: tuple[Any, ...], name: str) -> keras.layers.Layer:

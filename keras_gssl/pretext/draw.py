@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_gssl.backend import keras, tf
 from keras_gssl.bounds import SHARE, WHOLE
+from keras_gssl.choices import PLACEMENTS
 from keras_gssl.configured import Configured
 from keras_gssl.draws import whole_numbers
 from keras_gssl.pretext.quadrants import NUM_QUADRANTS, join, replace, split, take
@@ -17,7 +18,6 @@ from keras_gssl.pretext.tasks import PretextTask
 NOT_APPLIED = -1
 
 #: How tasks share an image; see `TaskDraw`.
-PLACEMENTS = ("together", "one", "apart")
 
 _ORDERS = tuple(itertools.permutations(range(NUM_QUADRANTS)))
 _SHARES = 1 << 16  # probabilities are compared as whole numbers, which XLA draws as the CPU does

@@ -13,19 +13,24 @@ rotation + flip + channels with the frozen gate 47.37. The paper's settings were
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from keras_gssl.backend import keras
-from keras_gssl.data.sources import cifar100_lt
 from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import parse, run
-from keras_gssl.recipes.experiment import run_experiment
 from keras_gssl.runs.result import RunResult
+
+if TYPE_CHECKING:
+    from keras_gssl.backend import keras
 
 NAME = "cifar100_lt"
 
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:
     settings = parse(CifarSettings, NAME, __doc__, argv)
+    # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
+    from keras_gssl.data.sources import cifar100_lt
+    from keras_gssl.recipes.experiment import run_experiment
+
     return run_experiment(
         NAME,
         lambda _: cifar100_lt(settings.imbalance_ratio, settings.imbalance, settings.data_dir),

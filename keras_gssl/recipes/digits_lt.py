@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from keras_gssl.backend import keras
-from keras_gssl.data.sources import digits_lt
 from keras_gssl.recipes.command_line import parse, run
-from keras_gssl.recipes.experiment import run_experiment
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings, setting, with_default
+
+if TYPE_CHECKING:
+    from keras_gssl.backend import keras
 
 NAME = "digits_lt"
 
@@ -46,6 +47,10 @@ class DigitsSettings(TrainingSettings):
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:
     settings = parse(DigitsSettings, NAME, __doc__, argv)
+    # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
+    from keras_gssl.data.sources import digits_lt
+    from keras_gssl.recipes.experiment import run_experiment
+
     return run_experiment(NAME, lambda _: digits_lt(settings.imbalance_ratio), settings, callbacks)
 
 

@@ -23,23 +23,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from keras_gssl.backend import keras
-from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.pictures.archives import is_archive
-from keras_gssl.data.pictures.arrays import image_arrays
 from keras_gssl.data.pictures.decode import FITS, depth_range_in
-from keras_gssl.data.pictures.files import CACHES
-from keras_gssl.data.pictures.folder import DUPLICATES, Reading, load_listing
 from keras_gssl.data.pictures.found import Columns
 from keras_gssl.data.pictures.listing import Listing, check_shares, list_pictures
+from keras_gssl.data.pictures.reading import CACHES, DUPLICATES, Reading
 from keras_gssl.errors import UserError, counted
 from keras_gssl.recipes.command_line import parse, run
-from keras_gssl.recipes.experiment import run_experiment
-from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings, setting
+
+if TYPE_CHECKING:
+    from keras_gssl.backend import keras
+    from keras_gssl.data.image_data import ImageData
 
 NAME = "image_folder"
 SHOWN = 5  # broken files and other files that are named
@@ -123,6 +122,9 @@ class ImageFolderSettings(TrainingSettings):
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:
     settings = parse(ImageFolderSettings, NAME, __doc__, argv)
+    # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
+    from keras_gssl.recipes.experiment import run_experiment
+
     return run_experiment(NAME, lambda folder: load(settings, folder), settings, callbacks)
 
 
@@ -138,6 +140,9 @@ def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
 
 
 def _again(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
+    from keras_gssl.data.pictures.folder import load_listing
+    from keras_gssl.runs.data_description import read_description
+
     about = read_description(folder)
     known = about["source"] or {}
     if known.get("function") not in ("image_arrays", "image_folder"):
@@ -156,6 +161,8 @@ def _again(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
 
 def _listed(settings: ImageFolderSettings, source: Path) -> ImageData:
     """The pictures, and on the terminal what was passed over or left out."""
+    from keras_gssl.data.pictures.folder import load_listing
+
     listing = settings.listing(source)
     if listing.not_pictures:
         others = counted(len(listing.not_pictures), "file that is no picture", "files that are no pictures")
@@ -176,6 +183,8 @@ def _listed(settings: ImageFolderSettings, source: Path) -> ImageData:
 
 
 def _arrays(settings: ImageFolderSettings, source: str) -> ImageData:
+    from keras_gssl.data.pictures.arrays import image_arrays
+
     reading = settings.reading()
     for name in ("root", "path_column", "label_column", "split_column", "group_column", "corrections"):
         if getattr(settings, name) is not None:

@@ -19,27 +19,22 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from keras_gssl.backend import keras
-from keras_gssl.data.sources import digits_lt
+from keras_gssl.class_groups import FEW_BELOW, MANY_ABOVE
 from keras_gssl.errors import UserError
-from keras_gssl.export.deployable import load_deployable
-from keras_gssl.export.onnx_file import to_onnx
-from keras_gssl.export.saved_model import to_saved_model
-from keras_gssl.metrics import FEW_BELOW, MANY_ABOVE
 from keras_gssl.recipes.command_line import parse, run
 from keras_gssl.recipes.digits_lt import DigitsSettings
 from keras_gssl.recipes.results import format_table
 from keras_gssl.recipes.run_dirs import choose_folder
-from keras_gssl.report.comparison import write_comparison
-from keras_gssl.report.model_card import write_model_card
-from keras_gssl.report.run_report import write_report
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.methods import METHODS
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import LOSSES
 from keras_gssl.runs.titles import title
-from keras_gssl.runs.training import train
+
+if TYPE_CHECKING:
+    from keras_gssl.backend import keras
 
 NAME = "quickstart"
 MEASURED = """
@@ -53,6 +48,16 @@ LDAM-DRW                        9.9 (8.3 to 11.5)      17.4 (14.9 to 20.0)
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> dict[str, RunResult]:
     settings = parse(DigitsSettings, NAME, __doc__, argv)
+    # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
+    from keras_gssl.data.sources import digits_lt
+    from keras_gssl.export.deployable import load_deployable
+    from keras_gssl.export.onnx_file import to_onnx
+    from keras_gssl.export.saved_model import to_saved_model
+    from keras_gssl.report.comparison import write_comparison
+    from keras_gssl.report.model_card import write_model_card
+    from keras_gssl.report.run_report import write_report
+    from keras_gssl.runs.training import train
+
     folder = choose_folder(NAME, settings.run_dir, settings.resume)
     try:
         data = digits_lt(settings.imbalance_ratio)

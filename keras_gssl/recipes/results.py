@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
+from keras_gssl.class_groups import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.result import RunResult, Scores
 

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from keras_gssl.backend import keras
-from keras_gssl.data.imagenet import tiny_imagenet
-from keras_gssl.data.pictures.files import CACHES
+from keras_gssl.data.pictures.reading import CACHES
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.command_line import parse, run
-from keras_gssl.recipes.experiment import run_experiment
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings, setting
+
+if TYPE_CHECKING:
+    from keras_gssl.backend import keras
 
 NAME = "tiny_imagenet"
 
@@ -56,6 +57,10 @@ def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.
     data_dir = settings.data_dir
     if data_dir is None:
         raise UserError("--data-dir is needed: the folder tiny-imagenet-200 as its archive unpacks (see --help).")
+    # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
+    from keras_gssl.data.imagenet import tiny_imagenet
+    from keras_gssl.recipes.experiment import run_experiment
+
     return run_experiment(
         NAME, lambda _: tiny_imagenet(data_dir, "disk" if settings.quick else settings.cache), settings, callbacks
     )

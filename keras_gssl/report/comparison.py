@@ -6,9 +6,9 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_gssl.class_groups import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
-from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.report.charts import SERIES, class_accuracy, curves, svg
 from keras_gssl.report.page import page, percent, section, shown
 from keras_gssl.report.run_data import RunData, read_run

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from keras_gssl.metrics import GROUPS, evaluate_logits
+from keras_gssl.class_groups import GROUPS
+from keras_gssl.metrics import evaluate_logits
 from keras_gssl.probabilities import rarity_offsets
 from keras_gssl.report.page import percent, section
 from keras_gssl.report.run_data import RunData

@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import keras
+from keras_gssl.choices import EXPLANATIONS
+from keras_gssl.class_groups import FEW_BELOW
 from keras_gssl.data.pictures.decode import PictureError, read_picture
 from keras_gssl.errors import UserError
 from keras_gssl.export.deployable import Deployable
 from keras_gssl.extras import extra
-from keras_gssl.metrics import FEW_BELOW
 from keras_gssl.randomness import seeded
 from keras_gssl.report.fonts import drawable, fonts_for
 from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 
-METHODS = ("Grad-CAM", "Grad-CAM++", "Score-CAM", "saliency")
 MAX_EMBEDDED = 2000
 SCORE_CAM_CHANNELS = 32  # of the last layer's maps, those that vary most
 
 
 def heat_maps(
-    model: Deployable, image: np.ndarray, methods: Sequence[str] = METHODS, class_index: int | None = None
+    model: Deployable, image: np.ndarray, methods: Sequence[str] = EXPLANATIONS, class_index: int | None = None
 ) -> dict[str, np.ndarray]:
     """Where the classifier finds evidence for a class, by several methods.
 
@@ -53,9 +53,9 @@ def heat_maps(
         from tf_keras_vis.saliency import Saliency
         from tf_keras_vis.scorecam import Scorecam
         from tf_keras_vis.utils.scores import CategoricalScore
-    unknown = [method for method in methods if method not in METHODS]
+    unknown = [method for method in methods if method not in EXPLANATIONS]
     if unknown:
-        raise UserError(f"methods must be among {', '.join(METHODS)}; received {unknown[0]!r}.")
+        raise UserError(f"methods must be among {', '.join(EXPLANATIONS)}; received {unknown[0]!r}.")
     pixels = model.normalised(image[np.newaxis])
     if class_index is None:
         class_index = int(model.classifier(pixels, training=False).numpy().argmax())

@@ -6,12 +6,12 @@ import base64
 import html
 import io
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from keras_gssl.pretext.draw import apply_tasks
-from keras_gssl.pretext.tasks import PretextTask
+if TYPE_CHECKING:
+    from keras_gssl.pretext.tasks import PretextTask
 
 
 class Figure(NamedTuple):
@@ -34,6 +34,7 @@ def gallery(figures: Iterable[Figure], size: str = "") -> str:
 def transform_examples(image: np.ndarray, task: PretextTask) -> list[Figure]:
     """What a task makes of an image: each of its choices, on the top-left quadrant."""
     from keras_gssl.backend import tf
+    from keras_gssl.pretext.draw import apply_tasks
 
     count = task.num_choices
     images = tf.repeat(tf.constant(image, tf.float32)[tf.newaxis], count, axis=0)

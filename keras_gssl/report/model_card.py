@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from keras_gssl.class_groups import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.errors import one_line
 from keras_gssl.files import write_text
-from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.report.answers import class_rows
 from keras_gssl.report.page import percent
 from keras_gssl.report.run_data import RunData, read_run

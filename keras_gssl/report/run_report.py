@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.class_groups import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.errors import UserError, counted
 from keras_gssl.files import write_text
-from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.pretext.catalogue import GATES
 from keras_gssl.pretext.tasks import TASKS, make_tasks
 from keras_gssl.report.answers import calibration, confusion, every_class, mistakes, per_class

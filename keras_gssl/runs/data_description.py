@@ -1,4 +1,4 @@
-"""What a run's folder says of its data: enough to use the classifier, and to load the data again."""
+"""What a run's folder says of its data: enough to use the classifier, and to know the data again."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ import dataclasses
 import hashlib
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_gssl.data.image_data import ImageData
-from keras_gssl.data.imagenet import tiny_imagenet
-from keras_gssl.data.pictures.arrays import image_arrays
-from keras_gssl.data.pictures.files import ImageFiles
-from keras_gssl.data.pictures.folder import Reading, load_listing
-from keras_gssl.data.pictures.listing import list_pictures
-from keras_gssl.data.sources import cifar10_lt, cifar100_lt, digits_lt
 from keras_gssl.errors import UserError
 from keras_gssl.files import remove, replacing, write_csv, write_json
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.manifest import DamagedFileError
 
+if TYPE_CHECKING:
+    from keras_gssl.data.image_data import ImageData
+
 SAMPLE_COUNT = 16
 HASHED = 64  # pictures of a part
-#: The functions that `ImageData.source` may name, and with them `image_folder`, whose pictures are listed with the run.
-SOURCES = {each.__name__: each for each in (cifar10_lt, cifar100_lt, digits_lt, image_arrays, tiny_imagenet)}
 
 
 def write_description(folder: RunFolder, data: ImageData) -> None:
@@ -71,15 +65,12 @@ def content_hash(data: ImageData) -> str:
     otherwise.
     """
     digest = hashlib.sha256()
-    if data.listing is not None:
-        paths = _spread(data.listing.paths)
-    elif isinstance(data.train_images, ImageFiles):
-        paths = _spread(data.train_images.paths)
-    else:
+    paths = getattr(data.train_images, "paths", None) if data.listing is None else data.listing.paths
+    if paths is None:
         for images in (data.train_images, data.test_images):
             digest.update(np.ascontiguousarray(_spread(images)).tobytes())
         return f"pixels {digest.hexdigest()}"
-    for path in paths:
+    for path in _spread(paths):
         digest.update(Path(path).read_bytes())
     return f"files {digest.hexdigest()}"
 
@@ -149,31 +140,3 @@ def scaled_as(folder: RunFolder, data: ImageData) -> ImageData:
     """The data with the mean and standard deviation with which the run was begun."""
     about = read_description(folder)
     return dataclasses.replace(data, mean=tuple(about["mean"]), std=tuple(about["std"]))
-
-
-def reload_data(folder: RunFolder, data_dir: str | None = None) -> ImageData:
-    """The data set that a run was made with.
-
-    Args:
-        folder: The run.
-        data_dir: Where the data set is now, if not where its own default says.
-
-    Raises:
-        UserError: The run was made with arrays, which are not kept.
-    """
-    about = read_description(folder)
-    source = dict(about.get("source") or {})
-    if not source:
-        raise UserError(f"The data of the run in {folder.path} cannot be loaded again: it was given as arrays.")
-    function, head = source.pop("function"), source.pop("head", None)
-    if function == "image_folder":
-        root, name = source.pop("root"), source.pop("name")
-        listing = list_pictures(folder.manifest.check(folder.pictures), root=data_dir or root)
-        loaded = load_listing(listing, Reading(cache="disk", **source), name, about)
-    else:
-        if data_dir is not None:
-            if "data_dir" not in source:
-                raise UserError(f"{about['name']} does not come from a folder: leave data_dir out.")
-            source["data_dir"] = data_dir
-        loaded = SOURCES[function](**source)
-    return loaded.head(*head) if head else loaded

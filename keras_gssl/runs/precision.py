@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.choices import PRECISIONS
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 AMD = "AuthenticAMD"
 FIRST_GPU_WITH_BFLOAT16 = (8, 0)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_gssl.backend import keras
+from keras_gssl.runs.durations import duration
 
 SHOWN = ("loss", "accuracy")
 REFRESH_SECONDS = 0.5
@@ -55,14 +56,6 @@ class EpochReport(keras.callbacks.Callback):
         if number < epochs:
             line += f"  about {duration((time.monotonic() - self._start) / self._done * (epochs - number))} left"
         print(line, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """As a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class EpochCurves(keras.callbacks.TensorBoard):

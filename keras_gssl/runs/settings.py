@@ -6,19 +6,21 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
-from keras_gssl.callbacks import scale_milestones
-from keras_gssl.data.mixing import MIXINGS
-from keras_gssl.data.policies import AUGMENTATIONS
-from keras_gssl.models.backbones import check_backbone_name
-from keras_gssl.models.task_heads import TASK_HEADS
-from keras_gssl.pretext.catalogue import GATES
-from keras_gssl.pretext.draw import PLACEMENTS
-from keras_gssl.pretext.steering import STEERING
-from keras_gssl.pretext.tasks import TASKS, PretextTask, make_tasks
+from keras_gssl.choices import (
+    AUGMENTATIONS,
+    GATES,
+    MIXINGS,
+    PLACEMENTS,
+    PRECISIONS,
+    SHAPES,
+    STEERING,
+    TASK_HEADS,
+    TASKS,
+)
+from keras_gssl.milestones import scale_milestones
+from keras_gssl.models.names import check_backbone_name
 from keras_gssl.runs.checks import check_fields
-from keras_gssl.runs.precision import PRECISIONS
 from keras_gssl.runs.presets import PRESETS, preset_values
-from keras_gssl.schedules import SHAPES
 
 Settings = TypeVar("Settings", bound="TrainingSettings")
 
@@ -43,12 +45,12 @@ class TrainingSettings:
     """Settings of one training run; the defaults are the paper's for CIFAR (LDAM-DRW and G-SSL code)."""
 
     tasks: tuple[str, ...] = setting(
-        ("lorot", "flip", "channels"), "pretext tasks; none for plain supervised training", tuple(TASKS)
+        ("lorot", "flip", "channels"), "pretext tasks; none for plain supervised training", TASKS
     )
     recipe: str = setting(
         "paper", "settings that belong together, beneath all others: the paper's, or what works better", tuple(PRESETS)
     )
-    gating: str = setting("frozen", "how the pretext losses are weighed", tuple(GATES))
+    gating: str = setting("frozen", "how the pretext losses are weighed", GATES)
     ssl_ratio: float = setting(0.1, "weight of the pretext losses; 0 keeps the transforms as augmentation alone")
     flip_axis: str = setting("rows", "which axis the flip task reverses", ("rows", "columns"))
     gate_weights: tuple[float, ...] = setting((), "weights of the tasks, in their order, in place of a gate")
@@ -105,8 +107,8 @@ class TrainingSettings:
     )
     drop_factor: float = setting(0.01, "what the learning rate is multiplied by at each drop")
     reweight_epoch: int = setting(160, "epoch from which classes are re-weighted (loss ldam), for 200 epochs")
-    augmentations: tuple[str, ...] = setting((), "what else is done to training images", tuple(AUGMENTATIONS))
-    mixing: str = setting("none", "mix training images of two, the second from a class-balanced draw", tuple(MIXINGS))
+    augmentations: tuple[str, ...] = setting((), "what else is done to training images", AUGMENTATIONS)
+    mixing: str = setting("none", "mix training images of two, the second from a class-balanced draw", MIXINGS)
     mixing_share: float = setting(0.5, "share of the images that are mixed")
     plain_epochs: int = setting(0, "last epochs, before a classifier is re-trained, without alteration and mixing")
     retrain_epochs: int = setting(0, "last epochs in which a new class head alone is trained, on plain images")
@@ -200,10 +202,6 @@ class TrainingSettings:
             backbone="resnet8",
             backbone_weights=None,
         )
-
-    def make_tasks(self) -> list[PretextTask]:
-        """The tasks in the order in which the paper applies them, whatever order they were named in."""
-        return make_tasks(self.tasks, self.flip_axis)
 
     def milestones(self) -> tuple[tuple[int, ...], int]:
         """Epochs of the learning rate's drops and of the start of re-weighting, for this length of run."""

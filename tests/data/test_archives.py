@@ -10,7 +10,7 @@ import keras_gssl as gssl
 from keras_gssl.data.pictures.archives import is_archive, read_archive
 from keras_gssl.errors import UserError
 from keras_gssl.recipes import image_folder
-from keras_gssl.runs.data_description import reload_data
+from keras_gssl.runs.data_reload import reload_data
 from keras_gssl.runs.folder import RunFolder
 from tests.made_up_cifar import prepare
 

@@ -13,7 +13,7 @@ from keras_gssl.data.pictures.listing import list_pictures
 from keras_gssl.data.pictures.streamed import PictureFiles
 from keras_gssl.errors import UserError
 from keras_gssl.recipes import image_folder
-from keras_gssl.runs.data_description import reload_data
+from keras_gssl.runs.data_reload import reload_data
 from keras_gssl.runs.folder import RunFolder
 from tests.pictures import KINDS, draw, make_folder, save
 

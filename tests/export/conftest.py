@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import keras_gssl as gssl
-from keras_gssl.runs.data_description import reload_data
+from keras_gssl.runs.data_reload import reload_data
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train

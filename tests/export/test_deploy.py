@@ -11,7 +11,7 @@ from PIL import Image
 import keras_gssl as gssl
 from keras_gssl.export.command import main
 from keras_gssl.export.opened import open_exported
-from keras_gssl.runs.data_description import reload_data
+from keras_gssl.runs.data_reload import reload_data
 from tests.export.names import NAMES
 from tests.export.test_export import writes_something_else
 

@@ -28,7 +28,7 @@ def test_explanations(run, photos, tmp_path, capsys):
 def test_heat_maps_point_at_what_counts(run):
     model = load_deployable(run.path)
     maps = explanations.heat_maps(model, model.samples[0])
-    assert tuple(maps) == explanations.METHODS
+    assert tuple(maps) == explanations.EXPLANATIONS
     for heat in maps.values():
         assert heat.shape == (32, 32) and heat.min() >= 0 and heat.max() <= 1 and heat.std() > 0.01
     with pytest.raises(UserError, match="received 'magic'"):

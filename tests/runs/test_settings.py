@@ -4,7 +4,13 @@ import dataclasses
 
 import pytest
 
+from keras_gssl import choices
+from keras_gssl.data.mixing import MIXINGS
+from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
+from keras_gssl.pretext.catalogue import GATES
+from keras_gssl.pretext.steering import STEERING
+from keras_gssl.pretext.tasks import TASKS, make_tasks
 from keras_gssl.recipes import image_folder
 from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import describe_settings, parse
@@ -93,8 +99,12 @@ def test_short_runs_scale_their_milestones():
 
 
 def test_tasks_act_in_the_papers_order():
-    settings = TrainingSettings(tasks=("channels", "lorot", "flip"))
-    assert [task.name for task in settings.make_tasks()] == ["flip", "lorot", "channels"]
+    assert [task.name for task in make_tasks(("channels", "lorot", "flip"))] == ["flip", "lorot", "channels"]
+
+
+def test_every_part_can_be_chosen_by_its_name():
+    assert tuple(TASKS) == choices.TASKS and tuple(GATES) == choices.GATES and tuple(STEERING) == choices.STEERING
+    assert tuple(AUGMENTATIONS) == choices.AUGMENTATIONS and tuple(MIXINGS) == choices.MIXINGS
 
 
 def test_what_own_pictures_are_trained_with():

@@ -10,9 +10,9 @@ import numpy as np
 from keras_gssl.data.image_data import ImageData, from_arrays
 from keras_gssl.data.pictures.archives import Archive, as_pictures, read_archive
 from keras_gssl.data.pictures.decode import DepthRange, as_square, range_up_to
-from keras_gssl.data.pictures.folder import Reading
 from keras_gssl.data.pictures.found import TEST, TRAIN, VALIDATION
 from keras_gssl.data.pictures.listing import check_shares
+from keras_gssl.data.pictures.reading import Reading
 from keras_gssl.data.pictures.split import split_by_class
 from keras_gssl.errors import UserError
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import tf
+from keras_gssl.data.pictures.reading import CACHES
 from keras_gssl.data.tracing import as_written
 from keras_gssl.errors import UserError
 
 PARALLEL_DECODING = 8
-CACHES = ("auto", "memory", "disk")
 MEMORY_SHARE = 0.5
 COPIES = 3  # TensorFlow copies an array that it is given, and needs room for another meanwhile
 

@@ -26,8 +26,8 @@ from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan, read_metho
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
 from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
+from keras_gssl.runs.durations import duration
 from keras_gssl.runs.methods import METHODS as KNOWN
-from keras_gssl.runs.progress import duration
 
 FIGURES = ("balanced_accuracy", "accuracy", "few")
 

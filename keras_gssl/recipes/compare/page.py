@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.class_groups import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
-from keras_gssl.metrics import FEW_BELOW, GROUPS, MANY_ABOVE
 from keras_gssl.recipes.compare.plan import Plan
 from keras_gssl.recipes.paired import Difference, paired_difference, verdict
 from keras_gssl.report.charts import dots, svg
