@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.ex
     parser.add_argument("--embeddings", action="store_true", help="draw a t-SNE map of the test features")
     parser.add_argument(
         "--methods",
-        type=lambda text: text.split(","),
+        type=_methods,
         default=EXPLANATIONS,
         metavar="A,B",
         help=f"some of {', '.join(EXPLANATIONS)} (default: all)",
@@ -37,6 +37,13 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.ex
     parser.add_argument("-o", "--output", type=Path, help="folder for the pictures (default: RUN/explanations)")
     arguments = parser.parse_intermixed_args(argv)
     return as_command(lambda: explain(arguments))
+
+
+def _methods(text: str) -> list[str]:
+    methods = text.split(",")
+    if not set(methods) <= set(EXPLANATIONS):
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(EXPLANATIONS)}, received {text!r}")
+    return methods
 
 
 def explain(arguments: argparse.Namespace) -> None:

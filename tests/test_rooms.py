@@ -194,6 +194,27 @@ def test_imports_no_tensorflow(code):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+OPTIONS = """
+import sys
+from keras_gssl.cli import main
+for words in (
+    "train digits_lt --epochs 0", "train image_folder", "train cifar10_lt --epohcs 3", "quickstart --seed -1",
+    "tables no.toml", "export litert run -o c.onnx", "export onnx run -o c.onnx --mean 1", "explain run",
+    "explain run a.png --methods Magic", "compare", "watch no_run", "audit no_run", "report",
+):
+    try:
+        code = main(words.split())
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2 and not {"tensorflow", "keras"} & set(sys.modules), words
+"""
+
+
+def test_mistakes_in_options_need_no_tensorflow(tmp_path):
+    done = subprocess.run([sys.executable, "-c", OPTIONS], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_files_are_short():
     lengths = {name: len(path.read_text().splitlines()) for name, path in SOURCES.items()}
     assert not {name: length for name, length in lengths.items() if length > 300}

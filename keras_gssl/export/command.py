@@ -32,6 +32,7 @@ def main(kind: str, description: str, argv: Sequence[str] | None = None, prog: s
 
     def work() -> None:
         _check_output(kind, arguments.output)
+        _check_scale(arguments.mean, arguments.std)
         # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
         from keras_gssl.export.exporting import export
 
@@ -62,6 +63,13 @@ def _check_output(kind: str, path: Path) -> None:
         raise UserError(f"-o expects the name of a {suffix} file, received {path}.")
     if suffix and path.is_dir():
         raise UserError(f"-o expects the name of a file, received the folder {path}.")
+
+
+def _check_scale(mean: list[float] | None, std: list[float] | None) -> None:
+    if (mean is None) != (std is None):
+        raise UserError("Give both --mean and --std, or neither.")
+    if std is not None and min(std) <= 0:
+        raise UserError(f"--std must be above 0, received {min(std):g}.")
 
 
 def _prior(text: str) -> str | list[float]:

@@ -157,16 +157,12 @@ def _describe_probabilities(model: Deployable, arguments: argparse.Namespace) ->
 def _with_normalisation(model: Deployable, arguments: argparse.Namespace) -> Deployable:
     if arguments.no_normalisation:
         model = dataclasses.replace(model, normalise_inside=False)
-    if (arguments.mean is None) != (arguments.std is None):
-        raise UserError("Give both --mean and --std, or neither.")
     if arguments.mean is None:
         return model
     channels = model.classifier.input_shape[-1]
     for name, values in (("--mean", arguments.mean), ("--std", arguments.std)):
         if len(values) not in (1, channels):
             raise UserError(f"{name} needs 1 or {channels} numbers, received {len(values)}.")
-    if min(arguments.std) <= 0:
-        raise UserError(f"--std must be above 0, received {min(arguments.std):g}.")
     mean, std = ((values * channels)[:channels] for values in (arguments.mean, arguments.std))
     return dataclasses.replace(model, mean=tuple(mean), std=tuple(std))
 

@@ -12,8 +12,6 @@ from keras_gssl.layers import CosineHead, ScaledCosineHead, dense_head
 from keras_gssl.pretext.draw import NOT_APPLIED
 from keras_gssl.pretext.tasks import PretextTask
 
-#: Kinds of heads for pretext tasks; `"class"`: of the kind of the class head.
-
 
 def task_head(kind: str, units: int, features_shape: tuple[Any, ...], name: str) -> keras.layers.Layer:
     """A built head: `"dense"`, `"cosine"` (without scale) or `"scaled-cosine"`."""

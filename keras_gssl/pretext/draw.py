@@ -17,7 +17,6 @@ from keras_gssl.pretext.tasks import PretextTask
 #: The label of a task that was not applied to an image: there is no loss for it.
 NOT_APPLIED = -1
 
-#: How tasks share an image; see `TaskDraw`.
 
 _ORDERS = tuple(itertools.permutations(range(NUM_QUADRANTS)))
 _SHARES = 1 << 16  # probabilities are compared as whole numbers, which XLA draws as the CPU does

@@ -32,6 +32,7 @@ from keras_gssl.data.pictures.listing import Listing, check_shares, list_picture
 from keras_gssl.data.pictures.reading import CACHES, DUPLICATES, Reading
 from keras_gssl.errors import UserError, counted
 from keras_gssl.recipes.command_line import parse, run
+from keras_gssl.runs.data_description import read_description
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings, setting
@@ -122,6 +123,8 @@ class ImageFolderSettings(TrainingSettings):
 
 def main(argv: Sequence[str] | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> RunResult:
     settings = parse(ImageFolderSettings, NAME, __doc__, argv)
+    if not settings.resume:
+        _source(settings)
     # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
     from keras_gssl.recipes.experiment import run_experiment
 
@@ -132,16 +135,18 @@ def load(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
     """The pictures, listed anew or, in a run that is resumed, as they were listed when it began."""
     if settings.resume:
         return _again(settings, folder)
+    source = _source(settings)
+    return _arrays(settings, source) if is_archive(source) else _listed(settings, Path(source))
+
+
+def _source(settings: ImageFolderSettings) -> str:
     if settings.source is None:
         raise UserError("DIR is needed: a folder with one sub-folder per class, or a list (see --help).")
-    if is_archive(settings.source):
-        return _arrays(settings, settings.source)
-    return _listed(settings, Path(settings.source))
+    return settings.source
 
 
 def _again(settings: ImageFolderSettings, folder: RunFolder) -> ImageData:
     from keras_gssl.data.pictures.folder import load_listing
-    from keras_gssl.runs.data_description import read_description
 
     about = read_description(folder)
     known = about["source"] or {}

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from keras_gssl.arguments import Parser
 from keras_gssl.errors import as_command
+from keras_gssl.report.comparison import write_comparison
+from keras_gssl.report.model_card import write_model_card
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.report") -> int:
@@ -22,14 +24,12 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.re
     arguments = parser.parse_args(argv)
 
     def work() -> None:
-        # TensorFlow takes seconds to load, which a mistake in the options need not wait for.
-        from keras_gssl.report.comparison import write_comparison
-        from keras_gssl.report.model_card import write_model_card
-        from keras_gssl.report.run_report import write_report
-
         if len(arguments.runs) > 1:
             print(write_comparison(arguments.runs, arguments.output))
         else:
+            # TensorFlow takes seconds to load, which nothing else here needs.
+            from keras_gssl.report.run_report import write_report
+
             print(write_report(arguments.runs[0]))
             print(write_model_card(arguments.runs[0]))
 

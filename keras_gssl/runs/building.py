@@ -27,7 +27,6 @@ from keras_gssl.optimizers import SGD, AdamW, StepsByPart
 from keras_gssl.pretext.controls import ConstantGate
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.steering import STEERING
-from keras_gssl.pretext.tasks import make_tasks
 from keras_gssl.randomness import seeded
 from keras_gssl.runs.checkpoints import load_model
 from keras_gssl.runs.folder import RunFolder
@@ -55,7 +54,7 @@ def _build_model(settings: TrainingSettings, data: ImageData) -> SupervisedModel
         model = GatedSSLModel(
             backbone,
             data.num_classes,
-            make_tasks(settings.tasks, settings.flip_axis),
+            settings.make_tasks(),
             "auto" if settings.gradient_ratio else settings.ssl_ratio,
             ConstantGate(weights=settings.gate_weights) if settings.gate_weights else settings.gating,
             heads,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from keras_gssl.choices import (
     AUGMENTATIONS,
@@ -21,6 +21,9 @@ from keras_gssl.milestones import scale_milestones
 from keras_gssl.models.names import check_backbone_name
 from keras_gssl.runs.checks import check_fields
 from keras_gssl.runs.presets import PRESETS, preset_values
+
+if TYPE_CHECKING:
+    from keras_gssl.pretext.tasks import PretextTask
 
 Settings = TypeVar("Settings", bound="TrainingSettings")
 
@@ -202,6 +205,12 @@ class TrainingSettings:
             backbone="resnet8",
             backbone_weights=None,
         )
+
+    def make_tasks(self) -> list[PretextTask]:
+        """The tasks in the order in which the paper applies them, whatever order they were named in."""
+        from keras_gssl.pretext.tasks import make_tasks
+
+        return make_tasks(self.tasks, self.flip_axis)
 
     def milestones(self) -> tuple[tuple[int, ...], int]:
         """Epochs of the learning rate's drops and of the start of re-weighting, for this length of run."""

@@ -140,6 +140,7 @@ def test_mistakes_in_a_plan_are_named(arguments, message):
 
 def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path, monkeypatch, capsys):
     def run_here(command, log):  # without another five seconds of TensorFlow for every run
+        assert command[1:3] == ["-m", "keras_gssl.recipes.image_folder"]
         with contextlib.redirect_stdout(log):
             return run_as_command(image_folder.main, command[3:])
 

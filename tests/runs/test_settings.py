@@ -10,7 +10,7 @@ from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
 from keras_gssl.pretext.catalogue import GATES
 from keras_gssl.pretext.steering import STEERING
-from keras_gssl.pretext.tasks import TASKS, make_tasks
+from keras_gssl.pretext.tasks import TASKS
 from keras_gssl.recipes import image_folder
 from keras_gssl.recipes.cifar_lt import CifarSettings
 from keras_gssl.recipes.command_line import describe_settings, parse
@@ -99,7 +99,8 @@ def test_short_runs_scale_their_milestones():
 
 
 def test_tasks_act_in_the_papers_order():
-    assert [task.name for task in make_tasks(("channels", "lorot", "flip"))] == ["flip", "lorot", "channels"]
+    tasks = TrainingSettings(tasks=("channels", "lorot", "flip"), flip_axis="columns").make_tasks()
+    assert [task.name for task in tasks] == ["flip", "lorot", "channels"] and tasks[0].axis == "columns"
 
 
 def test_every_part_can_be_chosen_by_its_name():
