@@ -8,6 +8,7 @@ import tensorflow as tf
 import keras_gssl as gssl
 from keras_gssl.data.pipeline import TASKS, draw_seed
 from keras_gssl.pretext.draw import draw_and_apply
+from tests.interruptions import KilledAt, KilledError
 from tests.models.fitting import NORMALISE, Recorder, as_dataset, make, with_backup
 from tests.networks import small_backbone
 
@@ -72,27 +73,13 @@ def test_a_second_fit_goes_on_with_new_batches(small_data):
     assert batches_seen(model, small_data.train(25, tasks), 4, initial_epoch=3) == expected[6:8]
 
 
-class StopError(Exception):
-    pass
-
-
-class StopAfter(keras.callbacks.Callback):
-    def __init__(self, epochs):
-        super().__init__()
-        self.epochs = epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.epochs:
-            raise StopError
-
-
 def test_backup_and_restore_goes_on_with_the_batches_that_follow(small_data, tmp_path):
     tasks = [gssl.Flip(), gssl.LoRotE()]
     expected = [labels["flip"].numpy().tolist() for _, labels in small_data.train(25, tasks).from_epoch().take(6)]
     eager = {"run_eagerly": True}
-    with pytest.raises(StopError):
+    with pytest.raises(KilledError):
         make(compile_args=eager, preprocessing=None).fit(
-            small_data.train(25, tasks), epochs=3, verbose=0, callbacks=[with_backup(tmp_path), StopAfter(2)]
+            small_data.train(25, tasks), epochs=3, verbose=0, callbacks=[with_backup(tmp_path), KilledAt(2)]
         )
     model = make(compile_args=eager, preprocessing=None)
     assert batches_seen(model, small_data.train(25, tasks), 3, callbacks=[with_backup(tmp_path)]) == expected[4:]

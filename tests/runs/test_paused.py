@@ -12,7 +12,7 @@ from keras_gssl.runs.methods import METHODS
 from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
-from tests.runs.interruptions import Ask, KilledAt, KilledError
+from tests.interruptions import Ask, KilledAt, KilledError
 
 SMALL = TrainingSettings(backbone="resnet8", epochs=3, batch_size=16, learning_rate=0.05)
 
@@ -89,7 +89,8 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, small_data, whole, s
         assert f"Stopped after step {step or steps} of epoch {epoch + 1}." in printed
         assert len(list(folder.path.glob("paused*"))) == 2
         expected = f"after step {step or steps} of epoch {epoch + 1}"
-    train(settings, small_data, folder, resume=True)
+    results = train(settings, small_data, folder, resume=True)
+    assert np.isfinite(results.last_epoch.accuracy) and results.settings["recipe"] == settings.recipe
     assert expected in capsys.readouterr().out
     same(folder, whole(settings, small_data))
     assert not list(folder.path.glob("paused*")) and not list(folder.path.glob("partial*"))

@@ -25,9 +25,9 @@ from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.methods import METHODS
 from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
+from tests.interruptions import KilledAt, KilledError
 from tests.networks import small_backbone
 from tests.pictures import make_folder
-from tests.runs.interruptions import KilledAt, KilledError
 
 SMALL = TrainingSettings(backbone="resnet8", epochs=3, batch_size=16, learning_rate=0.05)
 
@@ -62,8 +62,9 @@ def test_a_run_leaves_everything(tmp_path, small_data):
     )
 
 
-def test_same_seed_same_run(tmp_path, small_data):
-    settings = dataclasses.replace(SMALL, epochs=1, validation_freq=5)
+@pytest.mark.parametrize("loss", ["ldam", pytest.param("ce", marks=pytest.mark.torture)])
+def test_same_seed_same_run(tmp_path, small_data, loss):
+    settings = dataclasses.replace(SMALL, epochs=1, loss=loss, validation_freq=5)
     runs = [train(settings, small_data, RunFolder(tmp_path / name)) for name in "ab"]
     assert runs[0].last_epoch == runs[1].last_epoch
     models = [keras.models.load_model(RunFolder(tmp_path / name).last) for name in "ab"]
@@ -137,9 +138,6 @@ def test_a_run_killed_in_the_pretraining_goes_on(tmp_path, small_data, monkeypat
     whole = RunFolder(tmp_path / "whole")
     train(settings, small_data, whole)
     killed = RunFolder(tmp_path / "killed")
-
-    class KilledError(Exception):
-        pass
 
     def kill(self, epoch, logs=None):
         if epoch == 1 and self.folder.path.name == "pretraining":
