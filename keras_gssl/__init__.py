@@ -32,7 +32,8 @@ def _register_saved_classes() -> None:
         import keras_gssl.metrics
         import keras_gssl.models.gated
         import keras_gssl.models.sla_sd
-        import keras_gssl.optimizers  # noqa: F401
+        import keras_gssl.optimizers.adamw
+        import keras_gssl.optimizers.muon  # noqa: F401
 
 
 def _keras_was_imported(_: _Any) -> None:

@@ -42,8 +42,9 @@ from .models.sla_sd import SLASDModel as SLASDModel
 from .models.ssp import RotationPrediction as RotationPrediction
 from .models.ssp import rotation_model as rotation_model
 from .models.ssp import transfer_backbone as transfer_backbone
-from .optimizers import SGD as SGD
-from .optimizers import AdamW as AdamW
+from .optimizers.adamw import AdamW as AdamW
+from .optimizers.muon import Muon as Muon
+from .optimizers.sgd import SGD as SGD
 from .pretext.controls import ConstantGate as ConstantGate
 from .pretext.controls import RandomGate as RandomGate
 from .pretext.controls import ShuffledGate as ShuffledGate

@@ -135,7 +135,7 @@ ROOMS = {
         "gssl.SGD(-1)", "gssl.SGD('fast')", "gssl.SGD(np.nan)", "gssl.SGD(0.1, momentum=1)",
         "gssl.SGD(0.1, momentum=np.nan)", "gssl.SGD(0.1, weight_decay=-1)", "gssl.SGD(0.1, weight_decay=np.nan)",
         "gssl.SGD(0.1, momentum=0, nesterov=True)", "gssl.AdamW(-1)", "gssl.AdamW(beta_1=1)",
-        "gssl.AdamW(beta_2=np.nan)", "gssl.AdamW(weight_decay=np.inf)", "gssl.AdamW(epsilon=0)",
+        "gssl.Muon(kernel_rate=0)", "gssl.AdamW(beta_2=np.nan)", "gssl.AdamW(weight_decay=np.inf)", "gssl.AdamW(epsilon=0)",
         "gssl.LDAMLoss([5, 3], scale=0)", "gssl.LDAMLoss([5, 3], scale=np.nan)",
         "gssl.LDAMLoss([5, 3], max_margin=np.nan)",
         "gssl.LDAMLoss([5, 3], max_margin=-1)", "gssl.LDAMLoss([5, 0])", "gssl.LDAMLoss([5])", "gssl.LDAMLoss([])",

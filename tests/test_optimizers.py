@@ -1,8 +1,11 @@
-"""The SGD rule against golden values."""
+"""The rules against golden values, NumPy and Keras' own."""
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import keras_gssl as gssl
 
@@ -79,3 +82,68 @@ def test_adamw_equals_keras_own(learning_rate):
 def test_mistakes_in_adamw_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         gssl.AdamW(**arguments)
+
+
+def _orthogonalized(kernel):
+    """Muon's iteration on singular values, where it is a polynomial of each of them."""
+    left, values, right = np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]).astype("float64"), full_matrices=False)
+    values = values / np.linalg.norm(values)
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return (left * values @ right).reshape(kernel.shape)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (3, 3, 1, 16), (1, 1, 8, 3)], ids=["tall", "wide", "square"])
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_muon_equals_numpy(shape, nesterov):
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=shape)
+    variable = keras.Variable(kernel.astype("float32"))
+    optimizer = gssl.Muon(0.1, momentum=0.8, weight_decay=0.5, nesterov=nesterov, kernel_rate=0.3)
+    velocity = np.zeros(shape)
+    for gradient in random.normal(size=(3, *shape)):
+        optimizer.apply([gradient.astype("float32")], [variable])
+        velocity = 0.8 * velocity + gradient
+        step = _orthogonalized(gradient + 0.8 * velocity if nesterov else velocity)
+        length = np.linalg.norm(kernel)
+        kernel = kernel - 0.1 * 0.3 * length * step / np.linalg.norm(step)
+        kernel *= length / np.linalg.norm(kernel)
+        np.testing.assert_allclose(variable, kernel, rtol=2e-3, atol=2e-4)
+    assert gssl.Muon.from_config(optimizer.get_config()).get_config() == optimizer.get_config()
+
+
+@given(arrays("float32", (3, 3, 2, 4), elements=st.floats(-1e3, 1e3, width=32)), st.floats(1e-3, 1.0))
+@settings(max_examples=30, deadline=None)
+def test_muon_keeps_the_length_of_a_kernel(gradient, rate):
+    """Whatever the gradient is, zero included, and moves it by no more than the rate."""
+    variable = keras.Variable(np.random.default_rng(1).normal(size=(3, 3, 2, 4)).astype("float32"))
+    before = variable.numpy()
+    gssl.Muon(rate, kernel_rate=0.5).apply([gradient], [variable])
+    length = np.linalg.norm(before)
+    assert np.linalg.norm(variable) == pytest.approx(length, rel=1e-4)
+    assert np.linalg.norm(variable.numpy() - before) <= 0.51 * rate * length + 1e-4
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (3, 3, 4, 1)], ids=["bias", "head", "depthwise"])
+def test_muon_is_sgd_for_all_but_kernels(shape):
+    random = np.random.default_rng(0)
+    start, gradient = random.normal(size=(2, *shape)).astype("float32")
+    ours, theirs = keras.Variable(start), keras.Variable(start)
+    gssl.Muon(0.1, weight_decay=0.1).apply([gradient], [ours])
+    gssl.SGD(0.1, weight_decay=0.1, nesterov=True).apply([gradient], [theirs])
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_muon_moves_a_kernel_of_zeros():
+    variable = keras.Variable(np.zeros((3, 3, 2, 4), "float32"))
+    optimizer = gssl.Muon(0.1, kernel_rate=0.5)
+    for _ in range(3):
+        optimizer.apply([np.random.default_rng(0).normal(size=variable.shape).astype("float32")], [variable])
+    assert np.linalg.norm(variable) == pytest.approx(0.05, rel=1e-4)
+
+
+def test_mistakes_in_muon_are_named():
+    with pytest.raises(ValueError, match="kernel_rate must be above 0, received 0"):
+        gssl.Muon(kernel_rate=0)
+    with pytest.raises(ValueError, match="momentum above 0"):
+        gssl.Muon(momentum=0)

@@ -14,7 +14,8 @@ import numpy as np
 import keras_gssl.metrics
 import keras_gssl.models.gated
 import keras_gssl.models.sla_sd
-import keras_gssl.optimizers  # noqa: F401
+import keras_gssl.optimizers.adamw
+import keras_gssl.optimizers.muon  # noqa: F401
 from keras_gssl.backend import keras, tf
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.normalisation import normalise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_gssl.optimizers import StepsByPart
+from keras_gssl.optimizers.by_part import StepsByPart
 from keras_gssl.randomness import seeded
 
 
@@ -48,7 +48,7 @@ class TrainsInParts:
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # of a LossScaleOptimizer
         if not isinstance(optimizer, StepsByPart):
             raise ValueError(
-                f"backbone_learning_rate_factor needs an optimizer that can do it, keras_gssl.SGD or keras_gssl.AdamW; "
+                f"backbone_learning_rate_factor needs an optimizer that can do it, keras_gssl.SGD, AdamW or Muon; "
                 f"compiled with {type(optimizer).__name__}."
             )
         optimizer.slow_down(self.backbone.trainable_variables, factor)

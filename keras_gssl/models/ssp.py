@@ -8,7 +8,7 @@ from keras_gssl.data.pipeline import CLASS_KEY, NUMBER_KEY, Batch, TrainingSet, 
 from keras_gssl.draws import whole_numbers
 from keras_gssl.layers import take_up_weights
 from keras_gssl.models.gated import GatedSSLModel
-from keras_gssl.optimizers import SGD
+from keras_gssl.optimizers.sgd import SGD
 from keras_gssl.pretext.tasks import rotate
 
 NUM_ROTATIONS = 4

@@ -23,7 +23,10 @@ from keras_gssl.models.gated import GatedSSLModel
 from keras_gssl.models.level_update import LevelUpdate
 from keras_gssl.models.sla_sd import SLASDModel
 from keras_gssl.models.supervised import HEADS, SupervisedModel
-from keras_gssl.optimizers import SGD, AdamW, StepsByPart
+from keras_gssl.optimizers.adamw import AdamW
+from keras_gssl.optimizers.by_part import StepsByPart
+from keras_gssl.optimizers.muon import Muon
+from keras_gssl.optimizers.sgd import SGD
 from keras_gssl.pretext.controls import ConstantGate
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.steering import STEERING
@@ -179,7 +182,7 @@ def _distillation(settings: TrainingSettings, data: ImageData) -> Distillation |
 
 
 def make_optimizer(settings: TrainingSettings, data: ImageData) -> StepsByPart:
-    """SGD or AdamW; its learning rate is a schedule of its own unless `StepSchedule` sets it epoch by epoch."""
+    """SGD, AdamW or Muon; its learning rate is a schedule of its own unless `StepSchedule` sets it epoch by epoch."""
     rate: Any = settings.learning_rate
     if settings.schedule != "steps":
         steps, retrained = (
@@ -194,7 +197,8 @@ def make_optimizer(settings: TrainingSettings, data: ImageData) -> StepsByPart:
             )
     if settings.optimizer == "adamw":
         return AdamW(rate, settings.weight_decay, settings.momentum)
-    return SGD(rate, settings.momentum, settings.weight_decay, settings.nesterov)
+    kind = Muon if settings.optimizer == "muon" else SGD
+    return kind(rate, settings.momentum, settings.weight_decay, settings.nesterov)
 
 
 def training_batches(settings: TrainingSettings, data: ImageData, model: SupervisedModel) -> TrainingSet:

@@ -99,7 +99,7 @@ class TrainingSettings:
     batch_size: int = setting(128, "images per step")
     learning_rate: float = setting(0.1, "learning rate after the warm-up")
     warmup_epochs: int = setting(5, "epochs in which the learning rate rises linearly")
-    optimizer: str = setting("sgd", "rule by which weights are moved", ("sgd", "adamw"))
+    optimizer: str = setting("sgd", "rule by which weights are moved", ("sgd", "adamw", "muon"))
     schedule: str = setting("steps", "how the learning rate falls", ("steps", *SHAPES))
     momentum: float = setting(0.9, "momentum of SGD")
     nesterov: bool = setting(False, "Nesterov's momentum")

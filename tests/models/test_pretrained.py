@@ -137,7 +137,7 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("kind", [gssl.SGD, gssl.AdamW])
+@pytest.mark.parametrize("kind", [gssl.SGD, gssl.AdamW, gssl.Muon])
 def test_the_backbone_moves_so_much_less(small_data, kind):
     """In one step with a factor of a quarter, from the same weights on the same batch."""
     moved = {}
@@ -157,7 +157,7 @@ def test_the_backbone_moves_so_much_less(small_data, kind):
         assert again.backbone_learning_rate_factor == factor
     inner = {variable.path for variable in model.backbone.trainable_variables}
     for path, step in moved[1.0].items():
-        np.testing.assert_allclose(moved[0.25][path], step * (0.25 if path in inner else 1), rtol=2e-3, atol=1e-7)
+        np.testing.assert_allclose(moved[0.25][path], step * (0.25 if path in inner else 1), rtol=2e-3, atol=5e-7)
 
 
 def test_other_optimizers_cannot_and_say_so(small_data):
@@ -165,7 +165,7 @@ def test_other_optimizers_cannot_and_say_so(small_data):
         gssl.backbones.resnet_cifar(8, (16, 16, 3)), 3, heads="dense", backbone_learning_rate_factor=0.5
     )
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
-    with pytest.raises(ValueError, match="needs an optimizer that can do it, keras_gssl.SGD or keras_gssl.AdamW"):
+    with pytest.raises(ValueError, match="needs an optimizer that can do it, keras_gssl.SGD, AdamW or Muon"):
         model.fit(small_data.train(50), epochs=1, verbose=0)
     with pytest.raises(ValueError, match="must be above 0 and at most 1, received 0"):
         gssl.GatedSSLModel(model.backbone, 3, backbone_learning_rate_factor=0)

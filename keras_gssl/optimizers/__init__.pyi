@@ -1,0 +1,3 @@
+from .adamw import AdamW as AdamW
+from .muon import Muon as Muon
+from .sgd import SGD as SGD
