@@ -51,7 +51,7 @@ class Muon(SGD):
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         nesterov: bool = True,
-        kernel_rate: float = 0.1,
+        kernel_rate: float = 0.2,
         name: str = "muon",
         **kwargs: Any,
     ):
