@@ -81,17 +81,23 @@ def orthogonalized(kernel: Any) -> Any:
         kernel: `(height, width, inputs, outputs)`; as a matrix it has a column for each output.
 
     Reference:
-        The Newton-Schulz iteration of Muon, in matrix products alone.
+        The Newton-Schulz iteration of Muon, in matrix products alone. Each of its rounds multiplies the matrix by a
+        polynomial of its square. Here the square is followed through the rounds instead, as it is the smaller: a third
+        of the work for a 3x3 kernel, and exact enough in float32.
     """
     outputs = kernel.shape[-1]
     matrix = ops.reshape(kernel, (-1, outputs))
-    tall = matrix.shape[0] > outputs  # the smaller of the two squares is the cheaper
+    tall = matrix.shape[0] > outputs  # the smaller square is the cheaper
     matrix = ops.transpose(matrix) if tall else matrix
     matrix = matrix / (_length(matrix) + TINY)
+    square = ops.matmul(matrix, ops.transpose(matrix))
     a, b, c = COEFFICIENTS
+    product = None
     for _ in range(ROUNDS):
-        square = ops.matmul(matrix, ops.transpose(matrix))
-        matrix = a * matrix + ops.matmul(b * square + c * ops.matmul(square, square), matrix)
+        factor = a * ops.eye(square.shape[0], dtype=square.dtype) + b * square + c * ops.matmul(square, square)
+        square = ops.matmul(ops.matmul(factor, factor), square)
+        product = factor if product is None else ops.matmul(factor, product)
+    matrix = ops.matmul(product, matrix)
     return ops.reshape(ops.transpose(matrix) if tall else matrix, kernel.shape)
 
 
