@@ -34,6 +34,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # The paper's length, everything that is said to help. Not measured yet.
     "best": {
         "epochs": 1.0,
+        "optimizer": "muon",
         "schedule": "cosine",
         "nesterov": True,
         "weight_decay": 5e-4,
