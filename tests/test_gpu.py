@@ -14,12 +14,13 @@ pytestmark = [
 ]
 
 
+@pytest.mark.parametrize("optimizer", [gssl.SGD, gssl.Muon])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_trains_with_xla(small_data, tasks, precision):
+def test_trains_with_xla(small_data, tasks, precision, optimizer):
     keras.utils.set_random_seed(0)
     with precision_scope(precision):
         model = gssl.GatedSSLModel(gssl.backbones.resnet_cifar(8, (16, 16, 3)), 3, tasks)
-    model.compile(gssl.SGD(0.05), gssl.LDAMLoss(small_data.class_counts), metrics=["accuracy"])
+    model.compile(optimizer(0.05), gssl.LDAMLoss(small_data.class_counts), metrics=["accuracy"])
     assert model.jit_compile
     history = model.fit(small_data.train(10, tasks), epochs=15, verbose=0).history
     assert np.isfinite(history["loss"]).all()

@@ -93,7 +93,7 @@ def _orthogonalized(kernel):
     return (left * values @ right).reshape(kernel.shape)
 
 
-@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (3, 3, 1, 16), (1, 1, 8, 3)], ids=["tall", "wide", "square"])
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (1, 1, 3, 8), (2, 2, 2, 8)], ids=["tall", "wide", "square"])
 @pytest.mark.parametrize("nesterov", [True, False])
 def test_muon_equals_numpy(shape, nesterov):
     random = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_muon_keeps_the_length_of_a_kernel(gradient, rate):
     assert np.linalg.norm(variable.numpy() - before) <= 0.51 * rate * length + 1e-4
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 3), (3, 3, 4, 1)], ids=["bias", "head", "depthwise"])
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (3, 3, 4, 1), (3, 3, 1, 4)], ids=["bias", "head", "depth", "groups"])
 def test_muon_is_sgd_for_all_but_kernels(shape):
     random = np.random.default_rng(0)
     start, gradient = random.normal(size=(2, *shape)).astype("float32")
@@ -132,6 +132,33 @@ def test_muon_is_sgd_for_all_but_kernels(shape):
     gssl.Muon(0.1, weight_decay=0.1).apply([gradient], [ours])
     gssl.SGD(0.1, weight_decay=0.1, nesterov=True).apply([gradient], [theirs])
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("spectrum", [1 / np.arange(1, 17.0) ** 2, np.logspace(0, -6, 16)], ids=["squares", "powers"])
+def test_muon_bears_gradients_of_few_directions_and_any_size(spectrum, scale):
+    random = np.random.default_rng(0)
+    left, _ = np.linalg.qr(random.normal(size=(36, 16)))
+    right, _ = np.linalg.qr(random.normal(size=(16, 16)))
+    gradient = (left * spectrum @ right).reshape(3, 3, 4, 16)
+    start = random.normal(size=gradient.shape).astype("float32")
+    variable = keras.Variable(start)
+    gssl.Muon(0.1, kernel_rate=0.5).apply([(scale * gradient).astype("float32")], [variable])
+    step, length = _orthogonalized(gradient), np.linalg.norm(start)
+    expected = start - 0.05 * length * step / np.linalg.norm(step)
+    np.testing.assert_allclose(variable, expected * length / np.linalg.norm(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("scale", [1e-4, 1e3])
+def test_muon_moves_kernels_of_half_precision(dtype, scale):
+    random = np.random.default_rng(0)
+    start, gradient = random.normal(size=(2, 3, 3, 64, 64)).astype("float32")
+    half, full = keras.Variable(start, dtype=dtype), keras.Variable(start)
+    for variable in (half, full):
+        gssl.Muon(0.1).apply([keras.ops.cast(scale * gradient, variable.dtype)], [variable])
+    np.testing.assert_allclose(keras.ops.cast(half, "float32"), full, atol=0.02)
+    assert np.linalg.norm(keras.ops.cast(half, "float32") - start) > 0.015 * np.linalg.norm(start)
 
 
 def test_muon_moves_a_kernel_of_zeros():

@@ -52,7 +52,7 @@ def fit_arrays(strategy, file):
             model = gssl.GatedSSLModel(
                 small_backbone(32), 10, tasks, preprocessing=gssl.PixelNormalization(data.mean, data.std)
             )
-            model.compile(gssl.SGD(1e-3, momentum=0.9), gssl.LDAMLoss(data.class_counts), metrics=["accuracy"])
+            model.compile(gssl.Muon(1e-3), gssl.LDAMLoss(data.class_counts), metrics=["accuracy"])
         model.class_weights.assign(np.linspace(0.5, 1.5, 10))
         history = model.fit(
             data.train_images, data.train_labels, 64, sample_weight=weights, shuffle=False, epochs=2, verbose=0

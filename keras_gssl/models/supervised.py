@@ -55,8 +55,8 @@ class SupervisedModel(FitsAnyData, WeighsClasses, Deploys, TrainsInParts, keras.
         input_shape: `(height, width, channels)`; needed only for a subclassed backbone that was never called.
         average: Momentum of a running mean of the weights, such as 0.999, which is then what is evaluated, predicted
             with and exported; 0 for none. See `WeightAverage`.
-        backbone_learning_rate_factor: Smaller steps for a pretrained backbone than for the heads; needs `gssl.SGD` or
-            `gssl.AdamW`.
+        backbone_learning_rate_factor: Smaller steps for a pretrained backbone than for the heads; needs `gssl.SGD`,
+            `AdamW` or `Muon`.
         distillation: What is learned from other classifiers beside the labels.
     """
 

@@ -101,10 +101,10 @@ class TrainingSettings:
     warmup_epochs: int = setting(5, "epochs in which the learning rate rises linearly")
     optimizer: str = setting("sgd", "rule by which weights are moved", ("sgd", "adamw", "muon"))
     schedule: str = setting("steps", "how the learning rate falls", ("steps", *SHAPES))
-    momentum: float = setting(0.9, "momentum of SGD")
+    momentum: float = setting(0.9, "momentum of SGD and Muon")
     nesterov: bool = setting(False, "Nesterov's momentum")
     average: float = setting(0.0, "momentum of a running mean of the weights, which is what is used; 0 for none")
-    weight_decay: float = setting(2e-4, "L2 factor in the gradient")
+    weight_decay: float = setting(2e-4, "L2 factor in the gradient; Muon leaves kernels out")
     drop_epochs: tuple[int, ...] = setting(
         (160, 180), "epochs at which the learning rate drops, for 200 epochs; shorter runs scale them"
     )
