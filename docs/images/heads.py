@@ -1,7 +1,7 @@
 """Draws heads.png from heads.csv, how the pretext heads learn under the recipe fast: `python docs/images/heads.py`.
 
-The table holds those columns of the history of `keras-gssl train cifar10_lt --recipe fast --optimizer sgd`, seed 0, that
-are drawn.
+The table holds those columns of the history of `keras-gssl train cifar10_lt --recipe fast --optimizer sgd`, seed 0,
+that are drawn.
 """
 
 import csv
