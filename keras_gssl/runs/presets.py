@@ -11,7 +11,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # epoch 81.53 %, 83 minutes on two cores of an Intel Xeon with AMX, bfloat16, with other work beside it.
     "paper": {},
     # A quarter of the paper's epochs. Measured: CIFAR-10-LT 0.01, n = 1, all three tasks, last epoch 81.85 %, 51
-    # minutes on two cores of an Intel Xeon with AVX-512, float32, other work beside it; CIFAR-100-LT 0.01, n = 1: 49.23,
+    # minutes on two cores of an Intel Xeon with AVX-512, float32, other work beside; CIFAR-100-LT 0.01, n = 1: 49.23,
     # 43 minutes there. With SGD in place of Muon, n = 2: 81.25 and 80.42 %; n = 1: 44.97 %.
     "fast": {
         "epochs": 0.25,
