@@ -105,14 +105,18 @@ def orthogonalized(kernel: Any) -> Any:
 
 
 def _iterated(matrix: Any, rounds: int) -> Any:
-    a, b, c = COEFFICIENTS
     square = ops.matmul(matrix, ops.transpose(matrix))
-    product = identity = ops.eye(square.shape[0])
-    for _ in range(rounds):
-        factor = a * identity + b * square + c * ops.matmul(square, square)
-        product = factor if product is identity else ops.matmul(factor, product)
+    product = factor = _polynomial(square)
+    for _ in range(rounds - 1):
         square = ops.matmul(ops.matmul(factor, factor), square)
+        factor = _polynomial(square)
+        product = ops.matmul(factor, product)
     return ops.matmul(product, matrix)
+
+
+def _polynomial(square: Any) -> Any:
+    a, b, c = COEFFICIENTS
+    return a * ops.eye(square.shape[0]) + b * square + c * ops.matmul(square, square)
 
 
 def _is_kernel(shape: tuple[int, ...]) -> bool:
