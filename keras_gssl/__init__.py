@@ -29,11 +29,7 @@ __getattr__, __dir__, __all__ = _lazy.public_names(__name__, __file__)
 def _register_saved_classes() -> None:
     """Whoever has imported Keras and this package, in whatever order, can load the models that it has saved."""
     if "keras" in _sys.modules and _sys.modules["keras"].backend.backend() == "tensorflow":
-        import keras_gssl.metrics
-        import keras_gssl.models.gated
-        import keras_gssl.models.sla_sd
-        import keras_gssl.optimizers.adamw
-        import keras_gssl.optimizers.muon  # noqa: F401
+        import keras_gssl.models.saved_classes  # noqa: F401
 
 
 def _keras_was_imported(_: _Any) -> None:

@@ -10,12 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-# Imported for their classes, which are in the models of runs: commands use no public name, which would do it.
-import keras_gssl.metrics
-import keras_gssl.models.gated
-import keras_gssl.models.sla_sd
-import keras_gssl.optimizers.adamw
-import keras_gssl.optimizers.muon  # noqa: F401
+# Commands use no public name, which would do it.
+import keras_gssl.models.saved_classes  # noqa: F401
 from keras_gssl.backend import keras, tf
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.normalisation import normalise
