@@ -39,7 +39,16 @@ def test_another_backend_is_refused_in_one_line():
 )
 def test_saved_models_load_in_whatever_order_keras_is_imported(imports):
     model = ROOT / "tests/fixtures/version_0_1/models/moe.keras"
-    code = f"{imports}; assert keras.saving.load_model({str(model)!r}).num_classes == 3"
+    registering = [
+        ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for file in sorted((ROOT / "keras_gssl").rglob("*.py"))
+        if "register_keras_serializable(" in file.read_text()
+    ]
+    assert "keras_gssl.schedules" in registering
+    code = (
+        f"{imports}; assert keras.saving.load_model({str(model)!r}).num_classes == 3; "
+        f"import sys; left_out = set({registering}) - set(sys.modules); assert not left_out, left_out"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 

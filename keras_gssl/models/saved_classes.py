@@ -4,4 +4,5 @@ import keras_gssl.metrics
 import keras_gssl.models.gated
 import keras_gssl.models.sla_sd
 import keras_gssl.optimizers.adamw
-import keras_gssl.optimizers.muon  # noqa: F401
+import keras_gssl.optimizers.muon
+import keras_gssl.schedules  # noqa: F401
