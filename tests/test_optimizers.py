@@ -112,6 +112,22 @@ def test_muon_equals_numpy(shape, nesterov):
     assert gssl.Muon.from_config(optimizer.get_config()).get_config() == optimizer.get_config()
 
 
+def test_muon_moves_kernels_together_as_it_does_one_by_one():
+    """Stacks of one shape, slower steps for a part, more than one shape, and one that is too large for a stack."""
+    random = np.random.default_rng(0)
+    shapes = [(3, 3, 4, 8)] * 3 + [(1, 1, 36, 8), (3, 3, 30, 258), (1, 1, 4, 8), (8,)]
+    start = [random.normal(size=shape).astype("float32") for shape in shapes]
+    gradients = [random.normal(size=shape).astype("float32") for shape in shapes]
+    together, alone = ([keras.Variable(value) for value in start] for _ in range(2))
+    optimizer = gssl.Muon(0.1)
+    optimizer.slow_down(together[1:2], 0.5)
+    optimizer.apply(gradients, together)
+    for at, (gradient, variable) in enumerate(zip(gradients, alone, strict=True)):
+        gssl.Muon(0.05 if at == 1 else 0.1).apply([gradient], [variable])
+        np.testing.assert_allclose(together[at], variable, rtol=1e-4, atol=1e-6)
+        assert np.abs(together[at] - start[at]).max() > 1e-3
+
+
 @given(arrays("float32", (3, 3, 2, 4), elements=st.floats(-1e3, 1e3, width=32)), st.floats(1e-3, 1.0))
 @settings(max_examples=30, deadline=None)
 def test_muon_keeps_the_length_of_a_kernel(gradient, rate):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from typing import Any
 
-from keras_gssl.backend import keras, ops
+from keras_gssl.backend import keras, ops, tf
 from keras_gssl.bounds import ABOVE_ZERO
 from keras_gssl.optimizers.sgd import SGD
 
@@ -12,6 +14,9 @@ from keras_gssl.optimizers.sgd import SGD
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 #: Rounds after each of which the square is computed anew: rounding errors in it grow twelvefold with every round.
 ROUNDS = (3, 2)
+#: Kernels of one shape with at most as many inputs to an output, or outputs, go through the iteration as a stack, which
+#: leaves a graph of half the size for a ResNet; larger ones fill a processor by themselves, and in stacks are slower.
+STACKED = 256
 TINY = 1e-7
 SMALLEST = 1e-37  # that float32 has room for
 
@@ -64,64 +69,96 @@ class Muon(SGD):
         self.kernel_rate = kernel_rate
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if not _is_kernel(variable.shape):
+        if _is_kernel(variable.shape):
+            self._move([(gradient, variable)], learning_rate)
+        else:
             super().update_step(gradient, variable, learning_rate)
-            return
-        # In float32 whatever the kernel is kept in: half precision has no room for squares.
-        step = orthogonalized(ops.cast(self.direction(ops.cast(gradient, variable.dtype), variable), "float32"))
-        kernel = ops.cast(variable, "float32")
-        share = self.kernel_rate * ops.cast(self.rate_of(variable, learning_rate), "float32")
-        length = _length(kernel)
-        moved = kernel - share * ops.where(length > 0, length, 1) * step / ops.maximum(_length(step), TINY)
+
+    def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
+        """Keras' own brings every weight to `update_step` by itself; here kernels of one shape are moved together."""
+        alike: dict[Any, list[Any]] = defaultdict(list)
+        rest = []
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            # Several devices have their copies of each weight, which Keras' own looks after.
+            together = _is_kernel(variable.shape) and not tf.distribute.has_strategy()
+            if together and min(_matrix_shape(variable)) <= STACKED:
+                alike[_matrix_shape(variable), variable.dtype].append((gradient, variable))
+            else:
+                rest.append((gradient, variable))
+        for kernels in alike.values():
+            self._move(kernels, learning_rate)
+        super()._backend_update_step([gradient for gradient, _ in rest], [kept for _, kept in rest], learning_rate)
+
+    def _move(self, pairs: list[Any], learning_rate: Any) -> None:
+        """The step for kernels of one shape and type, in float32: half precision has no room for squares."""
+        shape, dtype = _matrix_shape(pairs[0][1]), pairs[0][1].dtype
+
+        def stacked(values: list[Any]) -> Any:
+            return ops.stack([ops.reshape(ops.cast(value, "float32"), shape) for value in values])
+
+        directions = [self.direction(ops.cast(gradient, dtype), variable) for gradient, variable in pairs]
+        rates = [ops.cast(self.rate_of(variable, learning_rate), "float32") for _, variable in pairs]
+        share = self.kernel_rate * ops.reshape(ops.stack(rates), (-1, 1, 1))
+        kernels, steps = stacked([variable for _, variable in pairs]), orthogonalized(stacked(directions))
+        length = _length(kernels)
+        moved = kernels - share * ops.where(length > 0, length, 1) * steps / ops.maximum(_length(steps), TINY)
         moved = moved * ops.where(length > 0, length / ops.maximum(_length(moved), TINY), 1)
-        self.assign(variable, ops.cast(moved, variable.dtype))
+        for kernel, (_, variable) in zip(ops.unstack(moved, len(pairs)), pairs, strict=True):
+            self.assign(variable, ops.cast(ops.reshape(kernel, variable.shape), dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_rate": self.kernel_rate}
 
 
-def orthogonalized(kernel: Any) -> Any:
-    """A kernel with the same directions, and singular values between 0.7 and 1.2.
+def orthogonalized(matrices: Any) -> Any:
+    """Matrices with the same directions, and singular values between 0.7 and 1.2.
 
-    Those below some 0.15 % of its length stay smaller.
+    Those below some 0.15 % of a matrix' length stay smaller.
 
     Args:
-        kernel: `(height, width, inputs, outputs)`, float32; as a matrix it has a column for each output.
+        matrices: `(count, rows, columns)`, float32.
 
     Reference:
         The Newton-Schulz iteration of Muon, in matrix products alone. Each of its rounds multiplies the matrix by a
         polynomial of its square. Here the square is followed for some rounds in place of the matrix, as it is the
         smaller: about half of the work for a 3x3 kernel with as many inputs as outputs, at the same exactness.
     """
-    outputs = kernel.shape[-1]
-    matrix = ops.reshape(kernel, (-1, outputs))
-    tall = matrix.shape[0] > outputs  # the smaller square is the cheaper
-    matrix = ops.transpose(matrix) if tall else matrix
-    matrix = matrix / ops.maximum(ops.max(ops.abs(matrix)), SMALLEST)  # so that squares have room
-    matrix = matrix / ops.maximum(_length(matrix), TINY)
+    tall = matrices.shape[1] > matrices.shape[2]  # the smaller square is the cheaper
+    matrices = _transposed(matrices) if tall else matrices
+    matrices = matrices / ops.maximum(ops.max(ops.abs(matrices), (1, 2), keepdims=True), SMALLEST)  # room for squares
+    matrices = matrices / ops.maximum(_length(matrices), TINY)
     for rounds in ROUNDS:
-        matrix = _iterated(matrix, rounds)
-    return ops.reshape(ops.transpose(matrix) if tall else matrix, kernel.shape)
+        matrices = _iterated(matrices, rounds)
+    return _transposed(matrices) if tall else matrices
 
 
-def _iterated(matrix: Any, rounds: int) -> Any:
-    square = ops.matmul(matrix, ops.transpose(matrix))
+def _iterated(matrices: Any, rounds: int) -> Any:
+    square = ops.matmul(matrices, _transposed(matrices))
     product = factor = _polynomial(square)
     for _ in range(rounds - 1):
         square = ops.matmul(ops.matmul(factor, factor), square)
         factor = _polynomial(square)
         product = ops.matmul(factor, product)
-    return ops.matmul(product, matrix)
+    return ops.matmul(product, matrices)
 
 
 def _polynomial(square: Any) -> Any:
     a, b, c = COEFFICIENTS
-    return a * ops.eye(square.shape[0]) + b * square + c * ops.matmul(square, square)
+    return a * ops.eye(square.shape[-1]) + b * square + c * ops.matmul(square, square)
+
+
+def _transposed(matrices: Any) -> Any:
+    return ops.transpose(matrices, (0, 2, 1))
+
+
+def _length(matrices: Any) -> Any:
+    return ops.sqrt(ops.sum(ops.square(matrices), (1, 2), keepdims=True))
 
 
 def _is_kernel(shape: tuple[int, ...]) -> bool:
     return len(shape) == 4 and min(shape[-2:]) > 1
 
 
-def _length(values: Any) -> Any:
-    return ops.sqrt(ops.sum(ops.square(values)))
+def _matrix_shape(kernel: Any) -> tuple[int, int]:
+    *rows, columns = kernel.shape
+    return math.prod(rows), columns
