@@ -39,6 +39,7 @@ RATIOS: dict[str, tuple[str | tuple[str, ...], str | tuple[str, ...]]] = {
     "fused_vs_stock_norm": ("train_float32", "train_float32_stock_norm"),
     "gated_vs_plain_step_time": ("train_float32_plain_ldam", "train_float32"),
     "look_ahead_vs_plain_step_time": ("train_float32_plain_ldam", "train_float32_look_ahead"),
+    "fast_vs_torch_best": ("recipe_fast_float32", TORCH),
     "fit_vs_bare_steps_time": ("bare_steps_float32", "train_float32"),
     "pipeline_vs_training": ("pipeline", OURS),
     "evaluate_vs_torch": ("evaluate_float32", "torch_evaluate_float32"),
@@ -156,7 +157,8 @@ def main() -> None:
     print(f"{about['hardware']}; {arguments.rounds} rounds of {STEPS} steps", flush=True)
     workers: list[Worker] = []
     for group in GROUPS:
-        workers += measure_group([name for name in group if name in arguments.variants], arguments.rounds)
+        if names := [name for name in group if name in arguments.variants]:
+            workers += measure_group(names, arguments.rounds)
     times = arguments.rounds if arguments.starts is None else arguments.starts
     starts = first_steps([name for name in FIRST_STEP if name in arguments.variants], times) if times else {}
 

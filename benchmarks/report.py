@@ -18,6 +18,7 @@ MEANINGS = {
     "fused_vs_stock_norm": ("training, fused over Keras' own batch norm", ""),
     "gated_vs_plain_step_time": ("time of training with three tasks and gate over plain LDAM", "at most 1.05"),
     "look_ahead_vs_plain_step_time": ("time of training with the look-ahead gate over plain LDAM", "at most 1.10"),
+    "fast_vs_torch_best": ("training, an epoch of `fast` over one of the paper's settings in PyTorch's best", ""),
     "fit_vs_bare_steps_time": ("time of an epoch in `fit` over its steps run bare", "at most 1.05"),
     "pipeline_vs_training": ("input pipeline alone over what training consumes", "at least 30"),
     "evaluate_vs_torch": ("evaluation of 10,000 images, ours over PyTorch", "at least 1.0"),

@@ -6,12 +6,20 @@
 
 A name stands for the runs of several seeds, evaluated at the same epochs, whose accuracies are averaged.
 Minutes are those of the epochs, evaluations included. Compare only what ran on one machine, and alone on it.
+
+Runs of several machines, or of one that had other work: take the epochs from them, and the speed from a benchmark that
+measured the variants side by side. Minutes are then those of training alone.
+
+    python -m benchmarks --variants recipe_fast_float32 train_float32 --starts 0 --output speeds.json
+    python -m benchmarks.time_to_accuracy --speeds speeds.json \\
+        fast=runs/fast-0,runs/fast-1@recipe_fast_float32 paper=runs/paper-0@train_float32
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import statistics
 import time
 from collections.abc import Sequence
@@ -21,20 +29,30 @@ from pathlib import Path
 THRESHOLDS = (0.7703, 0.8167)
 
 
-def read(folder: str) -> list[tuple[int, float, float]]:
-    """Epoch, minutes up to its end, and accuracy, for each epoch that was evaluated."""
+#: Training images of it, each of which is seen once in an epoch.
+IMAGES = 12_406
+
+
+def read(folder: str, images_per_second: float | None = None) -> list[tuple[int, float, float]]:
+    """Epoch, minutes up to its end, and accuracy, for each epoch that was evaluated.
+
+    Minutes are what the run took, or what its epochs take at a given speed.
+    """
     minutes, found = 0.0, []
     with (Path(folder) / "history.csv").open(newline="") as file:
         for row in csv.DictReader(file):
-            minutes += float(row["seconds"]) / 60
+            minutes += (IMAGES / images_per_second if images_per_second else float(row["seconds"])) / 60
             if row.get("val_accuracy"):
                 found.append((int(row["epoch"]) + 1, minutes, float(row["val_accuracy"])))
     return found
 
 
-def passing(folders: Sequence[str], threshold: float) -> tuple[int, float] | None:
+def passing(
+    folders: Sequence[str], threshold: float, images_per_second: float | None = None
+) -> tuple[int, float] | None:
     """Epoch and minutes at which the mean over the runs passes a threshold for the first time; None if it does not."""
-    runs = [{epoch: (minutes, accuracy) for epoch, minutes, accuracy in read(folder)} for folder in folders]
+    histories = [read(folder, images_per_second) for folder in folders]
+    runs = [{epoch: (minutes, accuracy) for epoch, minutes, accuracy in history} for history in histories]
     for epoch in sorted(set.intersection(*map(set, runs))):
         if statistics.mean(run[epoch][1] for run in runs) > threshold:
             return epoch, statistics.mean(run[epoch][0] for run in runs)
@@ -75,27 +93,34 @@ def main(argv: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("runs", nargs="*", metavar="NAME=DIR,DIR", help="run folders to compare")
+    parser.add_argument("runs", nargs="*", metavar="NAME=DIR,DIR[@VARIANT]", help="run folders to compare")
+    parser.add_argument("--speeds", metavar="FILE", type=Path, help="results of a benchmark, with the variants named")
     parser.add_argument("--torch", metavar="DIR", help="train the PyTorch peer into this folder first")
     parser.add_argument("--seed", type=int, default=0, help="of the PyTorch peer")
     parser.add_argument("--epochs", type=int, default=200, help="of the PyTorch peer")
     options = parser.parse_args(argv)
     if options.torch:
         train_torch(Path(options.torch), options.seed, options.epochs)
+    speeds = json.loads(options.speeds.read_text())["measured"] if options.speeds else {}
     head = " | ".join(f"{threshold:.2%}" for threshold in THRESHOLDS)
-    print(f"| runs | n | last epoch | {head} |\n|---|---|---|{'---|' * len(THRESHOLDS)}")
+    lines = [f"| runs | n | last epoch | {head} |", f"|---|---|---|{'---|' * len(THRESHOLDS)}"]
     for each in options.runs:
-        name, _, folders = each.partition("=")
+        name, _, rest = each.partition("=")
+        folders, _, variant = rest.partition("@")
         if not folders:
             parser.error(f"expected NAME=DIR,DIR, received {each!r}")
+        if variant and variant not in speeds:
+            parser.error(
+                f"--speeds must name a file with {variant}, received one with {', '.join(speeds) or 'nothing'}"
+            )
+        speed = speeds[variant]["images_per_second_median"] if variant else None
         listed = folders.split(",")
-        ends = [read(folder)[-1] for folder in listed]
-        cells = [passing(listed, threshold) for threshold in THRESHOLDS]
+        ends = [read(folder, speed)[-1] for folder in listed]
+        cells = [passing(listed, threshold, speed) for threshold in THRESHOLDS]
         shown = " | ".join("not passed" if at is None else f"{at[1]:.0f} min (epoch {at[0]})" for at in cells)
-        last = statistics.mean(accuracy for *_, accuracy in ends)
-        print(
-            f"| {name} | {len(listed)} | {last:.2%} after {statistics.mean(m for _, m, _ in ends):.0f} min | {shown} |"
-        )
+        last, minutes = statistics.mean(end[2] for end in ends), statistics.mean(end[1] for end in ends)
+        lines.append(f"| {name} | {len(listed)} | {last:.2%} after {minutes:.0f} min | {shown} |")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

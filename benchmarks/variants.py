@@ -64,7 +64,21 @@ def fit(precision: str = "float32", gated: bool = True, stock_norm: bool = False
     """An epoch in `fit`, uint8 images in memory to updated weights."""
     data, tasks = make_data(), make_tasks() if gated else []
     model = make_model(data, precision, tasks, stock_norm, look_ahead)
-    batches = data.train(BATCH, () if look_ahead else tasks, seed=0)
+    return _epochs(model, data.train(BATCH, () if look_ahead else tasks, seed=0))
+
+
+def recipe(name: str) -> Round:
+    """An epoch of a named recipe with three tasks, as `python -m keras_gssl.recipes.cifar10_lt --recipe` trains it."""
+    from keras_gssl.recipes.cifar_lt import CifarSettings
+    from keras_gssl.runs.building import build_model, training_batches
+    from keras_gssl.runs.presets import preset_values
+
+    data, settings = make_data(), CifarSettings(**preset_values(name, CifarSettings.full_epochs))
+    model = build_model(settings, data)
+    return _epochs(model, training_batches(settings, data, model))
+
+
+def _epochs(model: Any, batches: Any) -> Round:
     import keras  # after keras_gssl, which imports TensorFlow quietly
 
     seconds: list[float] = []
@@ -159,6 +173,7 @@ TRAINING: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
     "train_float32_plain_ldam": (fit, {"gated": False}, COUNT),
     "train_bfloat16_plain_ldam": (fit, {"precision": "mixed_bfloat16", "gated": False}, COUNT),
     "train_float32_look_ahead": (fit, {"look_ahead": True}, COUNT),
+    "recipe_fast_float32": (recipe, {"name": "fast"}, COUNT),
     "bare_steps_float32": (bare_steps, {}, COUNT),
     "torch_float32": (torch_peer, {}, COUNT),
     "torch_float32_channels_last": (torch_peer, {"channels_last": True}, COUNT),

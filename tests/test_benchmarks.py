@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_gssl as gssl
-from benchmarks import reading
+from benchmarks import reading, time_to_accuracy
 from benchmarks.__main__ import RATIOS, ratios
 from benchmarks.growth import GeneratedImages, draw
 from benchmarks.report import MARKERS, MEANINGS, markdown, write_into
@@ -97,3 +97,20 @@ def test_readers_give_every_picture(tmp_path, monkeypatch):
     assert batch.shape == (10, 48, 48, 3)
     plain = reading.Pictures(paths, 48, turbo=False)
     assert np.abs(np.asarray(batch[0]).astype(int) - plain[0]).mean() < 4
+
+
+def test_minutes_to_an_accuracy_are_those_of_the_run_or_of_a_measured_speed(tmp_path, capsys):
+    for seed, last in enumerate((0.80, 0.82)):
+        (tmp_path / str(seed)).mkdir()
+        history = f"epoch,seconds,val_accuracy\n0,60,0.5\n1,60,\n2,60,{last}\n3,60,0.9\n"
+        (tmp_path / str(seed) / "history.csv").write_text(history)
+    speeds = {"measured": {"mine": {"images_per_second_median": time_to_accuracy.IMAGES / 120}}}
+    (tmp_path / "speeds.json").write_text(json.dumps(speeds))
+    both = f"{tmp_path}/0,{tmp_path}/1"
+    time_to_accuracy.main([f"a={both}", f"b={both}@mine", f"--speeds={tmp_path}/speeds.json"])
+    *_, as_run, as_measured = capsys.readouterr().out.splitlines()
+    assert as_run == "| a | 2 | 90.00% after 4 min | 3 min (epoch 3) | 4 min (epoch 4) |"
+    assert as_measured == "| b | 2 | 90.00% after 8 min | 6 min (epoch 3) | 8 min (epoch 4) |"
+    with pytest.raises(SystemExit):
+        time_to_accuracy.main([f"b={both}@theirs", f"--speeds={tmp_path}/speeds.json"])
+    assert "a file with theirs, received one with mine" in capsys.readouterr().err
