@@ -151,7 +151,8 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
         main([*command, "--report"])
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert "2 methods, 4 runs" in printed and "mean and (standard deviation) over folds" in printed
+    assert "2 methods, 4 runs" in printed and printed.count(" left\n") == 3, "after all but the last"
+    assert "mean and (standard deviation) over folds" in printed
     told = json.loads((tmp_path / "comparison.json").read_text())
     assert told["verdict"] in printed and set(told["methods"]) == {PLAIN["ce"], f"{PLAIN['balanced']} (margin 0.2)"}
     page = (tmp_path / "comparison.html").read_text()
@@ -164,6 +165,8 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
     stamps = {file: file.stat().st_mtime_ns for file in tmp_path.glob("runs/*/metrics.json")}
     assert len(stamps) == 4 and main(command) == 0
     assert all(file.stat().st_mtime_ns == stamp for file, stamp in stamps.items()), "nothing is run twice"
+    again = capsys.readouterr().out
+    assert f"4 runs in {tmp_path / 'runs'}, 4 of them finished before.\n" in again and " left" not in again
 
 
 def test_names_of_runs_fit_into_file_systems(photos):

@@ -25,7 +25,7 @@ from keras_gssl.recipes.compare.page import summary, write_page
 from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan, read_method
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
-from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
+from keras_gssl.recipes.tables.runner import Outcome, finished, log_file, run_in_turn, run_on_ray
 from keras_gssl.runs.durations import duration
 from keras_gssl.runs.methods import METHODS as KNOWN
 
@@ -90,28 +90,28 @@ def _method(text: str) -> str:
 def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcome]:
     """Run what is missing; returns what failed."""
     runs, folders = plan.in_order, folder / "runs"
-    print(
-        f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}. The time that is left is told after "
-        "the first.",
-        flush=True,
-    )
+    missing = {run for run in runs if not finished(run, folders / run.name)}
+    there = f", {len(runs) - len(missing)} of them finished before" if len(missing) < len(runs) else ""
+    told = " The time that is left is told after the first." if missing else ""
+    print(f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}{there}.{told}", flush=True)
     outcomes = (
         run_on_ray(runs, folders, arguments.ray, arguments.cpus_per_run, arguments.gpus_per_run)
         if arguments.ray
         else run_in_turn(runs, folders)
     )
-    failed, begin = [], time.monotonic()
+    failed, begin, trained = [], time.monotonic(), 0
     for number, outcome in enumerate(outcomes, start=1):
-        left = (time.monotonic() - begin) / number * (len(runs) - number)
+        trained += outcome.run in missing
         if outcome.result is None:
             failed.append(outcome)
             print(f"   {number}/{len(runs)} {outcome.run.title}: failed", flush=True)
             continue
         last = outcome.result.last_epoch
+        left = (time.monotonic() - begin) / max(trained, 1) * (len(missing) - trained)
         print(
             f"   {number}/{len(runs)} {outcome.run.title}: accuracy "
             f"{100 * last.accuracy:.2f} %, balanced {100 * (last.balanced_accuracy or 0):.2f} %"
-            + (f", about {duration(left)} left" if number < len(runs) else ""),
+            + (f", about {duration(left)} left" if trained and left else ""),
             flush=True,
         )
     return failed
