@@ -95,32 +95,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("runs", nargs="*", metavar="NAME=DIR,DIR[@VARIANT]", help="run folders to compare")
     parser.add_argument("--speeds", metavar="FILE", type=Path, help="results of a benchmark, with the variants named")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="also write the curves, and the speeds, here")
     parser.add_argument("--torch", metavar="DIR", help="train the PyTorch peer into this folder first")
     parser.add_argument("--seed", type=int, default=0, help="of the PyTorch peer")
     parser.add_argument("--epochs", type=int, default=200, help="of the PyTorch peer")
     options = parser.parse_args(argv)
     if options.torch:
         train_torch(Path(options.torch), options.seed, options.epochs)
-    speeds = json.loads(options.speeds.read_text())["measured"] if options.speeds else {}
+    benchmark = json.loads(options.speeds.read_text()) if options.speeds else {}
+    speeds, curves = benchmark.get("measured", {}), {}
     head = " | ".join(f"{threshold:.2%}" for threshold in THRESHOLDS)
     lines = [f"| runs | n | last epoch | {head} |", f"|---|---|---|{'---|' * len(THRESHOLDS)}"]
     for each in options.runs:
         name, _, rest = each.partition("=")
-        folders, _, variant = rest.partition("@")
+        folders, _, variant = rest.rpartition("@") if speeds else (rest, "", "")
         if not folders:
-            parser.error(f"expected NAME=DIR,DIR, received {each!r}")
+            expected = "NAME=DIR,DIR@VARIANT" if speeds else "NAME=DIR,DIR"
+            parser.error(f"expected {expected}, received {each!r}")
         if variant and variant not in speeds:
             parser.error(
                 f"--speeds must name a file with {variant}, received one with {', '.join(speeds) or 'nothing'}"
             )
         speed = speeds[variant]["images_per_second_median"] if variant else None
         listed = folders.split(",")
-        ends = [read(folder, speed)[-1] for folder in listed]
+        histories = [read(folder, speed) for folder in listed]
+        curves[name] = {"speed_of": variant, "epoch_minutes_accuracy": histories}
+        ends = [history[-1] for history in histories]
         cells = [passing(listed, threshold, speed) for threshold in THRESHOLDS]
         shown = " | ".join("not passed" if at is None else f"{at[1]:.0f} min (epoch {at[0]})" for at in cells)
         last, minutes = statistics.mean(end[2] for end in ends), statistics.mean(end[1] for end in ends)
         lines.append(f"| {name} | {len(listed)} | {last:.2%} after {minutes:.0f} min | {shown} |")
     print("\n".join(lines))
+    if options.output:
+        options.output.write_text(json.dumps({**benchmark, "runs": curves}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -107,10 +107,16 @@ def test_minutes_to_an_accuracy_are_those_of_the_run_or_of_a_measured_speed(tmp_
     speeds = {"measured": {"mine": {"images_per_second_median": time_to_accuracy.IMAGES / 120}}}
     (tmp_path / "speeds.json").write_text(json.dumps(speeds))
     both = f"{tmp_path}/0,{tmp_path}/1"
-    time_to_accuracy.main([f"a={both}", f"b={both}@mine", f"--speeds={tmp_path}/speeds.json"])
-    *_, as_run, as_measured = capsys.readouterr().out.splitlines()
+    time_to_accuracy.main([f"a={both}"])
+    as_run = capsys.readouterr().out.splitlines()[-1]
+    time_to_accuracy.main([f"b={both}@mine", f"--speeds={tmp_path}/speeds.json", f"--output={tmp_path}/curves.json"])
+    as_measured = capsys.readouterr().out.splitlines()[-1]
     assert as_run == "| a | 2 | 90.00% after 4 min | 3 min (epoch 3) | 4 min (epoch 4) |"
     assert as_measured == "| b | 2 | 90.00% after 8 min | 6 min (epoch 3) | 8 min (epoch 4) |"
-    with pytest.raises(SystemExit):
-        time_to_accuracy.main([f"b={both}@theirs", f"--speeds={tmp_path}/speeds.json"])
-    assert "a file with theirs, received one with mine" in capsys.readouterr().err
+    written = json.loads((tmp_path / "curves.json").read_text())
+    assert written["measured"] == speeds["measured"]
+    assert written["runs"]["b"]["epoch_minutes_accuracy"][1][1] == pytest.approx([3, 6, 0.82])
+    for runs, message in ((f"b={both}@theirs", "theirs, received one with mine"), (f"b={both}", "DIR,DIR@VARIANT")):
+        with pytest.raises(SystemExit):
+            time_to_accuracy.main([runs, f"--speeds={tmp_path}/speeds.json"])
+        assert message in capsys.readouterr().err

@@ -63,6 +63,21 @@ def fit_arrays(strategy, file):
     np.savez(file, **losses)
 
 
+def move_kernels(strategy, file):
+    """How far a step of Muon, which has its own way with several devices, moves each kernel."""
+    data = gssl.data.digits_lt(0.05)
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = gssl.GatedSSLModel(
+            small_backbone(32), 10, (), preprocessing=gssl.PixelNormalization(data.mean, data.std)
+        )
+        model.compile(gssl.Muon(0.1, kernel_rate=0.5), gssl.LDAMLoss(data.class_counts))
+    before = [variable.numpy() for variable in model.trainable_variables]
+    model.fit(data.train_images[:64], data.train_labels[:64], 64, epochs=1, verbose=0)
+    moved = [variable.numpy() - old for variable, old in zip(model.trainable_variables, before, strict=True)]
+    np.savez(file, **{f"moved{at}": each for at, each in enumerate(moved) if each.ndim == 4})
+
+
 def main(folder, *methods):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -74,7 +89,8 @@ def main(folder, *methods):
         strategy = strategy_for(devices)  # one for all: two in a process would mix up what devices tell each other
         for method in methods:
             file = folder / f"{method}-{devices}.npz"
-            fit_arrays(strategy, file) if method == "arrays" else fit(strategy, method, file)
+            apart = {"arrays": fit_arrays, "kernels": move_kernels}
+            apart[method](strategy, file) if method in apart else fit(strategy, method, file)
 
 
 if __name__ == "__main__":

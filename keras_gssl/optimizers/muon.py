@@ -16,7 +16,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ROUNDS = (3, 2)
 #: Kernels of one shape with at most as many inputs to an output, or outputs, go through the iteration as a stack, which
 #: leaves a graph of half the size for a ResNet; larger ones fill a processor by themselves, and in stacks are slower.
-STACKED = 256
+LARGEST_STACKED = 256
 TINY = 1e-7
 SMALLEST = 1e-37  # that float32 has room for
 
@@ -77,17 +77,18 @@ class Muon(SGD):
     def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
         """Keras' own brings every weight to `update_step` by itself; here kernels of one shape are moved together."""
         alike: dict[Any, list[Any]] = defaultdict(list)
-        rest = []
+        gradients, variables = [], []  # of what is not among them
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             # Several devices have their copies of each weight, which Keras' own looks after.
-            together = _is_kernel(variable.shape) and not tf.distribute.has_strategy()
-            if together and min(_matrix_shape(variable)) <= STACKED:
+            stackable = _is_kernel(variable.shape) and not tf.distribute.has_strategy()
+            if stackable and min(_matrix_shape(variable)) <= LARGEST_STACKED:
                 alike[_matrix_shape(variable), variable.dtype].append((gradient, variable))
             else:
-                rest.append((gradient, variable))
+                gradients.append(gradient)
+                variables.append(variable)
         for kernels in alike.values():
             self._move(kernels, learning_rate)
-        super()._backend_update_step([gradient for gradient, _ in rest], [kept for _, kept in rest], learning_rate)
+        super()._backend_update_step(gradients, variables, learning_rate)
 
     def _move(self, pairs: list[Any], learning_rate: Any) -> None:
         """The step for kernels of one shape and type, in float32: half precision has no room for squares."""

@@ -13,7 +13,9 @@ from keras_gssl.bounds import ABOVE_ZERO, BELOW_ONE, COUNT, FACTOR, NOT_NEGATIVE
 #: By the settings' names, which mean the same in every recipe. Each of several numbers must be within.
 BOUNDS: Mapping[str, Bounds] = {
     **dict.fromkeys(("epochs", "batch_size", "devices", "validation_freq", "drop_epochs", "fold"), COUNT),
-    **dict.fromkeys(("warmup_epochs", "freeze_epochs", "plain_epochs", "retrain_epochs", "reweight_epoch"), WHOLE),
+    **dict.fromkeys(
+        ("warmup_epochs", "freeze_epochs", "plain_epochs", "retrain_epochs", "reweight_epoch", "teachers"), WHOLE
+    ),
     **dict.fromkeys(("seed", "split_seed"), SEED),
     **dict.fromkeys(
         ("ssl_ratio", "gradient_ratio", "weight_decay", "adjustment", "margin", "distil_weight"), NOT_NEGATIVE

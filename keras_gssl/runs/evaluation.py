@@ -41,7 +41,8 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
     best = max(evaluated, key=lambda row: deciding(row) or 0.0, default=rows[-1])
     best_logits, _ = predict(load_model(folder, folder.best).classifier(normalised=True), data)
     drops, reweight_epoch = settings.milestones()
-    pretraining = RunFolder(folder.path / "pretraining").read_history()
+    before = [folder.path / "pretraining", *folder.path.glob("teachers/*"), *folder.path.glob("teachers/*/pretraining")]
+    all_rows = [*rows, *(row for path in before for row in RunFolder(path).read_history())]
     result = RunResult(
         last_epoch=Scores(int(rows[-1]["epoch"]), **evaluate_logits(data.test_labels, logits, data.class_counts)),
         best_epoch=Scores(
@@ -61,7 +62,7 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
             "class_counts": data.class_counts,
             "subset_sha256": data.subset_hash,
         },
-        wall_time_seconds=round(sum(float(row["seconds"]) for row in (*rows, *pretraining)), 1),
+        wall_time_seconds=round(sum(float(row["seconds"]) for row in all_rows), 1),
         versions={
             "keras_gssl": __version__,
             "keras": keras.__version__,

@@ -38,6 +38,7 @@ class RunFolder:
     doubles.csv      of one's own pictures: those for validation or testing that are nearly the same as another one
     report.html      the run as one page
     model_card.md    what the classifier is, what it was trained on, how good it is
+    teachers/        the folders of the networks that were trained first, to learn from
     tensorboard/     logs
     manifest.json    sizes and checksums of these files, but for the page, the card and the logs
     run.lock         held by the process that trains

@@ -115,6 +115,7 @@ class TrainingSettings:
     mixing_share: float = setting(0.5, "share of the images that are mixed")
     plain_epochs: int = setting(0, "last epochs, before a classifier is re-trained, without alteration and mixing")
     retrain_epochs: int = setting(0, "last epochs in which a new class head alone is trained, on plain images")
+    teachers: int = setting(0, "train so many networks of these settings first, and learn from them, too")
     distil: tuple[str, ...] = setting((), "folders of finished runs on the same data to learn from, too")
     distil_weight: float = setting(1.0, "weight of what is learned from them")
     seed: int = setting(0, "seed of weights, shuffling, augmentation and tasks")

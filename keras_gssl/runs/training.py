@@ -36,6 +36,7 @@ from keras_gssl.runs.precision import precision_scope
 from keras_gssl.runs.progress import EpochCurves, EpochReport
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings
+from keras_gssl.runs.teachers import with_teachers
 
 
 def train(
@@ -57,6 +58,7 @@ def train(
         report_every: Print a line every so many epochs; only with 1 is there a progress bar within the epoch.
         callbacks: Yours, such as early stopping or a logger; called after the package's own. What they make of the
             model at the end of training (`EarlyStopping(restore_best_weights=True)`) is what is kept and measured.
+            Networks that are trained first (`teachers`) do without them.
 
     Returns:
         What `metrics.json` holds.
@@ -91,8 +93,11 @@ def _train(
         with folder.manifest.replacing(folder.settings) as partial:  # last: it marks a run that can be resumed
             write_json(partial, given.to_json())
     _say_if_short(settings)
+    built = settings
+    if settings.teachers and checkpoint is None and paused is None:  # a state that was saved has them within
+        built = with_teachers(settings, data, folder, train, report_every)
     with seeded(settings.seed), strategy.scope(), precision_scope(settings.precision):
-        model = _prepare(settings, data, folder, finished, checkpoint, paused, report_every)
+        model = _prepare(built, data, folder, finished, checkpoint, paused, report_every)
     if finished < settings.epochs and checkpoint != folder.last:  # which is there once a run has ended, early or not
         batches = training_batches(settings, data, model)
         stages = stage_callbacks(settings, data, batches)

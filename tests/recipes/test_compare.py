@@ -2,7 +2,10 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,7 +169,15 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
     assert len(stamps) == 4 and main(command) == 0
     assert all(file.stat().st_mtime_ns == stamp for file, stamp in stamps.items()), "nothing is run twice"
     again = capsys.readouterr().out
-    assert f"4 runs in {tmp_path / 'runs'}, 4 of them finished before.\n" in again and " left" not in again
+    assert f"4 runs in {tmp_path / 'runs'}, 4 of them there already.\n" in again and " left" not in again
+    for file in sorted(stamps, key=stamps.__getitem__)[2:]:
+        shutil.rmtree(file.parent)
+    clock = itertools.count(0, 300)
+    monkeypatch.setattr("keras_gssl.recipes.compare.command.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert main(command) == 0
+    again = capsys.readouterr().out
+    assert "2 of them there already. The time" in again
+    assert again.count(" left\n") == 1 and "about 5 min left\n" in again, "those that were there took no time"
 
 
 def test_names_of_runs_fit_into_file_systems(photos):

@@ -25,8 +25,9 @@ from keras_gssl.recipes.compare.page import summary, write_page
 from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan, read_method
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
-from keras_gssl.recipes.tables.runner import Outcome, finished, log_file, run_in_turn, run_on_ray
+from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
 from keras_gssl.runs.durations import duration
+from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.methods import METHODS as KNOWN
 
 FIGURES = ("balanced_accuracy", "accuracy", "few")
@@ -90,9 +91,9 @@ def _method(text: str) -> str:
 def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcome]:
     """Run what is missing; returns what failed."""
     runs, folders = plan.in_order, folder / "runs"
-    missing = {run for run in runs if not finished(run, folders / run.name)}
-    there = f", {len(runs) - len(missing)} of them finished before" if len(missing) < len(runs) else ""
-    told = " The time that is left is told after the first." if missing else ""
+    missing = {run for run in runs if not RunFolder(folders / run.name).metrics.exists()}
+    there = f", {len(runs) - len(missing)} of them there already" if len(missing) < len(runs) else ""
+    told = " The time that is left is told after the first." if len(missing) > 1 else ""
     print(f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}{there}.{told}", flush=True)
     outcomes = (
         run_on_ray(runs, folders, arguments.ray, arguments.cpus_per_run, arguments.gpus_per_run)
@@ -102,16 +103,16 @@ def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcom
     failed, begin, trained = [], time.monotonic(), 0
     for number, outcome in enumerate(outcomes, start=1):
         trained += outcome.run in missing
+        ahead = len(missing) - trained
         if outcome.result is None:
             failed.append(outcome)
             print(f"   {number}/{len(runs)} {outcome.run.title}: failed", flush=True)
             continue
         last = outcome.result.last_epoch
-        left = (time.monotonic() - begin) / max(trained, 1) * (len(missing) - trained)
+        left = f", about {duration((time.monotonic() - begin) / trained * ahead)} left" if trained and ahead else ""
         print(
             f"   {number}/{len(runs)} {outcome.run.title}: accuracy "
-            f"{100 * last.accuracy:.2f} %, balanced {100 * (last.balanced_accuracy or 0):.2f} %"
-            + (f", about {duration(left)} left" if trained and left else ""),
+            f"{100 * last.accuracy:.2f} %, balanced {100 * (last.balanced_accuracy or 0):.2f} %{left}",
             flush=True,
         )
     return failed
