@@ -49,6 +49,7 @@ $(VENV)/.installed: $(VENV)/.usable
 tables: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/table1.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/fast.toml --report --into docs/results.md
+	$(BIN)/python -m keras_gssl.recipes.tables recipes/best.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/transfer.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/gates.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/ablation.toml --report --into docs/results.md
