@@ -95,7 +95,8 @@ def where_it_is(folder: RunFolder) -> str:
     if folder.metrics.exists():
         return f"{folder.path}: finished after {done} epochs."
     if not done:
-        return f"{folder.path}: in its first epoch."
+        now = being_trained(folder)
+        return f"{folder.path}: in its first epoch." if now is folder else f"A teacher first. {where_it_is(now)}"
     told = f"{folder.path}: {done} of {epochs} epochs"
     accuracy = _last(history, "val_accuracy")
     if accuracy is not None:
@@ -106,9 +107,17 @@ def where_it_is(folder: RunFolder) -> str:
     return f"{told}, about {duration(_seconds_left(history, epochs))} left."
 
 
+def being_trained(folder: RunFolder) -> RunFolder:
+    """The folder itself, or the newest of the teachers that the run trains first."""
+    teachers = [path.parent for path in folder.path.glob("teachers/*/settings.json")]
+    if not teachers or len(history_of(folder).get("epoch", ())):
+        return folder
+    return RunFolder(max(teachers, key=lambda path: int(path.name)))
+
+
 def watch_page(folder: RunFolder) -> str:
     """The page as it is now."""
-    history = history_of(folder)
+    history = history_of(being_trained(folder))
     chosen_on = "validation" if folder.read_json(folder.data).get("validation_images") else "test"
     sections = []
     for title, label, factor, columns in (

@@ -40,6 +40,18 @@ def test_where_it_is(run, capsys):
     assert "finished after 3 epochs" in where_it_is(run)
 
 
+def test_a_teacher_that_is_trained_first_is_shown(run):
+    for number, epochs in (("2", 10), ("10", 3)):
+        teacher = RunFolder(run.path / "teachers" / number)
+        teacher.make()
+        teacher.settings.write_text(json.dumps({"epochs": 10}))
+        history(teacher, epochs)
+    assert where_it_is(run).startswith(f"A teacher first. {run.path / 'teachers' / '10'}: 3 of 10 epochs")
+    assert "Gate weights" in watch_page(run)
+    history(run, 1)
+    assert where_it_is(run).startswith(f"{run.path}: 1 of 10 epochs")
+
+
 def test_the_page_draws_what_there_is_and_itself_anew(run):
     assert "The curves begin after the first epoch" in watch_page(run) and "http-equiv" in watch_page(run)
     history(run, 3)
