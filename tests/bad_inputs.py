@@ -108,7 +108,7 @@ ROOMS = {
             "--devices 0", "--validation-freq 0", "--imbalance-ratio 0", "--imbalance-ratio 2",
             "--imbalance-ratio nan", "--reweight-epoch -1", "--plain-epochs 200", "--retrain-epochs 200",
             "--freeze-epochs 200", "--backbone-learning-rate-factor 2", "--backbone-learning-rate-factor 0",
-            "--distil-weight inf", "--backbone resnet7", "--backbone vgg", "--tasks flip flip",
+            "--distil-weight inf", "--teachers -1", "--backbone resnet7", "--backbone vgg", "--tasks flip flip",
             "--label-augmentation sla-sd", "--method ce --tasks flip", "--schedule cosine --warmup-epochs 300",
             "--config none.toml",
         )),
