@@ -50,6 +50,7 @@ tables: $(VENV)/.installed
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/table1.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/fast.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/best.toml --report --into docs/results.md
+	$(BIN)/python -m keras_gssl.recipes.tables recipes/teachers.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/transfer.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/gates.toml --report --into docs/results.md
 	$(BIN)/python -m keras_gssl.recipes.tables recipes/ablation.toml --report --into docs/results.md
