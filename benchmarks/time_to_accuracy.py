@@ -27,17 +27,15 @@ from pathlib import Path
 
 #: Published best epochs on CIFAR-10-LT 0.01: LDAM-DRW, and all three tasks with the frozen gate.
 THRESHOLDS = (0.7703, 0.8167)
-
-
-#: Training images of it, each of which is seen once in an epoch.
+#: Training images of CIFAR-10-LT 0.01, each of which is seen once in an epoch.
 IMAGES = 12_406
 
+#: Epoch, minutes up to its end, and accuracy, for each epoch that was evaluated.
+Curve = list[tuple[int, float, float]]
 
-def read(folder: str, images_per_second: float | None = None) -> list[tuple[int, float, float]]:
-    """Epoch, minutes up to its end, and accuracy, for each epoch that was evaluated.
 
-    Minutes are what the run took, or what its epochs take at a given speed.
-    """
+def read(folder: str, images_per_second: float | None = None) -> Curve:
+    """The curve of a run; minutes are what it took, or what its epochs take at a given speed."""
     minutes, found = 0.0, []
     with (Path(folder) / "history.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -47,12 +45,9 @@ def read(folder: str, images_per_second: float | None = None) -> list[tuple[int,
     return found
 
 
-def passing(
-    folders: Sequence[str], threshold: float, images_per_second: float | None = None
-) -> tuple[int, float] | None:
+def passing(curves: Sequence[Curve], threshold: float) -> tuple[int, float] | None:
     """Epoch and minutes at which the mean over the runs passes a threshold for the first time; None if it does not."""
-    histories = [read(folder, images_per_second) for folder in folders]
-    runs = [{epoch: (minutes, accuracy) for epoch, minutes, accuracy in history} for history in histories]
+    runs = [{epoch: (minutes, accuracy) for epoch, minutes, accuracy in curve} for curve in curves]
     for epoch in sorted(set.intersection(*map(set, runs))):
         if statistics.mean(run[epoch][1] for run in runs) > threshold:
             return epoch, statistics.mean(run[epoch][0] for run in runs)
@@ -103,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.torch:
         train_torch(Path(options.torch), options.seed, options.epochs)
     benchmark = json.loads(options.speeds.read_text()) if options.speeds else {}
-    speeds, curves = benchmark.get("measured", {}), {}
+    speeds, written = benchmark.get("measured", {}), {}
     head = " | ".join(f"{threshold:.2%}" for threshold in THRESHOLDS)
     lines = [f"| runs | n | last epoch | {head} |", f"|---|---|---|{'---|' * len(THRESHOLDS)}"]
     for each in options.runs:
@@ -117,17 +112,16 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"--speeds must name a file with {variant}, received one with {', '.join(speeds) or 'nothing'}"
             )
         speed = speeds[variant]["images_per_second_median"] if variant else None
-        listed = folders.split(",")
-        histories = [read(folder, speed) for folder in listed]
-        curves[name] = {"speed_of": variant, "epoch_minutes_accuracy": histories}
-        ends = [history[-1] for history in histories]
-        cells = [passing(listed, threshold, speed) for threshold in THRESHOLDS]
+        curves = [read(folder, speed) for folder in folders.split(",")]
+        written[name] = {"speed_of": variant, "epoch_minutes_accuracy": curves}
+        ends = [curve[-1] for curve in curves]
+        cells = [passing(curves, threshold) for threshold in THRESHOLDS]
         shown = " | ".join("not passed" if at is None else f"{at[1]:.0f} min (epoch {at[0]})" for at in cells)
         last, minutes = statistics.mean(end[2] for end in ends), statistics.mean(end[1] for end in ends)
-        lines.append(f"| {name} | {len(listed)} | {last:.2%} after {minutes:.0f} min | {shown} |")
+        lines.append(f"| {name} | {len(curves)} | {last:.2%} after {minutes:.0f} min | {shown} |")
     print("\n".join(lines))
     if options.output:
-        options.output.write_text(json.dumps({**benchmark, "runs": curves}, indent=1) + "\n")
+        options.output.write_text(json.dumps({**benchmark, "runs": written}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -85,11 +85,11 @@ def main(folder, *methods):
         settings = TrainingSettings(**METHODS["ssp"], backbone="resnet8", epochs=1, batch_size=64, devices=2)
         train(settings, gssl.data.digits_lt(0.05), RunFolder(folder / "run"))
         return
+    apart = {"arrays": fit_arrays, "kernels": move_kernels}
     for devices in (1, 2):
         strategy = strategy_for(devices)  # one for all: two in a process would mix up what devices tell each other
         for method in methods:
             file = folder / f"{method}-{devices}.npz"
-            apart = {"arrays": fit_arrays, "kernels": move_kernels}
             apart[method](strategy, file) if method in apart else fit(strategy, method, file)
 
 

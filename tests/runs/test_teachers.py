@@ -7,23 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_gssl.runs.checkpoints import EpochWriter
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
-from tests.interruptions import KilledError
+from tests.interruptions import KilledError, kill_in
 
 SMALL = TrainingSettings(backbone="resnet8", epochs=2, batch_size=16, learning_rate=0.05, tasks=(), teachers=2, seed=7)
-
-
-def _kill(monkeypatch, name):
-    """End the training in a folder of this name before its second epoch."""
-
-    def kill(self, epoch, logs=None):
-        if epoch == 1 and self.folder.path.name == name:
-            raise KilledError
-
-    monkeypatch.setattr(EpochWriter, "on_epoch_begin", kill)
 
 
 def test_a_run_trains_its_teachers_and_learns_from_them_wherever_it_is_killed(tmp_path, small_data, monkeypatch):
@@ -31,7 +20,7 @@ def test_a_run_trains_its_teachers_and_learns_from_them_wherever_it_is_killed(tm
     result = train(SMALL, small_data, whole)
     for name in ("2", "killed"):
         with monkeypatch.context() as patch, pytest.raises(KilledError):
-            _kill(patch, name)
+            kill_in(patch, name)
             train(SMALL, small_data, killed, resume=killed.settings.exists())
     train(SMALL, small_data, killed, resume=True)
 

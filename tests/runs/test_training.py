@@ -20,12 +20,11 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes import image_folder
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.building import epoch_length
-from keras_gssl.runs.checkpoints import EpochWriter
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.methods import METHODS
 from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
-from tests.interruptions import KilledAt, KilledError
+from tests.interruptions import KilledAt, KilledError, kill_in
 from tests.networks import small_backbone
 from tests.pictures import make_folder
 
@@ -138,12 +137,7 @@ def test_a_run_killed_in_the_pretraining_goes_on(tmp_path, small_data, monkeypat
     whole = RunFolder(tmp_path / "whole")
     train(settings, small_data, whole)
     killed = RunFolder(tmp_path / "killed")
-
-    def kill(self, epoch, logs=None):
-        if epoch == 1 and self.folder.path.name == "pretraining":
-            raise KilledError
-
-    monkeypatch.setattr(EpochWriter, "on_epoch_begin", kill)
+    kill_in(monkeypatch, "pretraining")
     with pytest.raises(KilledError):
         train(settings, small_data, killed)
     monkeypatch.undo()
