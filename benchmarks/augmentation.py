@@ -24,6 +24,7 @@ PEERS = {
     "AutoAugment": "",
     "RandAugment": "keras RandAugment",
     "Cutout": "keras RandomErasing",
+    "RandomResizedCrop": "keras RandomZoom",
     "autocontrast": "keras AutoContrast",
     "equalize": "keras Equalization",
 }
@@ -34,9 +35,9 @@ def augmentations() -> dict[str, Callable[[Any, Any], Any]]:
     import keras
     import tensorflow as tf
 
-    from keras_gssl.data import colour
-    from keras_gssl.data.augmentation import random_crop, random_mirror
-    from keras_gssl.data.policies import AutoAugment, Cutout, RandAugment
+    from keras_gssl.data import AutoAugment, Cutout, RandAugment, RandomResizedCrop
+    from keras_gssl.data.augmentations import colour
+    from keras_gssl.data.augmentations.shifts import random_crop, random_mirror
 
     def crop_and_mirror(images: Any, seed: Any) -> Any:
         return random_mirror(random_crop(images, 4, seed, seed + 1), seed + 2)
@@ -60,6 +61,8 @@ def augmentations() -> dict[str, Callable[[Any, Any], Any]]:
         "keras RandAugment": stock(keras.layers.RandAugment(num_ops=2, factor=0.3)),
         "Cutout": Cutout(16),
         "keras RandomErasing": stock(keras.layers.RandomErasing(scale=(0.25, 0.25), fill_value=0.0)),
+        "RandomResizedCrop": RandomResizedCrop(),
+        "keras RandomZoom": stock(keras.layers.RandomZoom((-0.5, 0.0), (-0.5, 0.0))),
         "autocontrast": lambda images, seed: colour.look_up(images, colour.autocontrast(colour.histogram(images))),
         "keras AutoContrast": stock(keras.layers.AutoContrast()),
         "equalize": lambda images, seed: colour.look_up(images, colour.equalize(colour.histogram(images))),

@@ -17,12 +17,13 @@ from .callbacks import FreezeBackbone as FreezeBackbone
 from .callbacks import RetrainClassifier as RetrainClassifier
 from .callbacks import StepSchedule as StepSchedule
 from .callbacks import StopIfNotFinite as StopIfNotFinite
+from .data.augmentations.cutout import Cutout as Cutout
+from .data.augmentations.policies import AutoAugment as AutoAugment
+from .data.augmentations.policies import RandAugment as RandAugment
+from .data.augmentations.resized_crop import RandomResizedCrop as RandomResizedCrop
 from .data.mixing import CutMix as CutMix
 from .data.mixing import MixUp as MixUp
 from .data.normalisation import PixelNormalization as PixelNormalization
-from .data.policies import AutoAugment as AutoAugment
-from .data.policies import Cutout as Cutout
-from .data.policies import RandAugment as RandAugment
 from .errors import DivergedError as DivergedError
 from .errors import UserError as UserError
 from .layers import CosineHead as CosineHead

@@ -11,7 +11,7 @@ GATES = ("frozen", "learned", "rewarded", "none", "look-ahead", "uniform", "rand
 STEERING = ("look-ahead", "levels")
 #: Kinds of heads for pretext tasks; "class" is like the class head.
 TASK_HEADS = ("class", "dense", "scaled-cosine")
-AUGMENTATIONS = ("autoaugment", "randaugment", "cutout")
+AUGMENTATIONS = ("resizedcrop", "autoaugment", "randaugment", "cutout")
 MIXINGS = ("none", "mixup", "cutmix")
 SHAPES = ("linear", "cosine")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")

@@ -1,6 +1,11 @@
 from . import long_tail as long_tail
 from . import pictures as pictures
 from .any_dataset import with_pretext as with_pretext
+from .augmentations.base import ImageAugmentation as ImageAugmentation
+from .augmentations.cutout import Cutout as Cutout
+from .augmentations.policies import AutoAugment as AutoAugment
+from .augmentations.policies import RandAugment as RandAugment
+from .augmentations.resized_crop import RandomResizedCrop as RandomResizedCrop
 from .evaluation_set import EvaluationSet as EvaluationSet
 from .image_data import ImageData as ImageData
 from .image_data import from_arrays as from_arrays
@@ -20,9 +25,6 @@ from .pictures.found import Columns as Columns
 from .pictures.listing import Listing as Listing
 from .pictures.listing import list_pictures as list_pictures
 from .pipeline import TrainingSet as TrainingSet
-from .policies import AutoAugment as AutoAugment
-from .policies import Cutout as Cutout
-from .policies import RandAugment as RandAugment
 from .sources import cifar10_lt as cifar10_lt
 from .sources import cifar100_lt as cifar100_lt
 from .sources import digits_lt as digits_lt

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.data.augmentations.base import ImageAugmentation
 from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.image_checks import check_parts
 from keras_gssl.data.labels import number_labels
@@ -15,7 +16,6 @@ from keras_gssl.data.long_tail import subset_hash
 from keras_gssl.data.mixing import Mixing
 from keras_gssl.data.pictures.files import ImageFiles
 from keras_gssl.data.pipeline import TrainingSet
-from keras_gssl.data.policies import ImageAugmentation
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.tasks import PretextTask
 

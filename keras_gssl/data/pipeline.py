@@ -16,11 +16,11 @@ import numpy as np
 
 from keras_gssl.backend import tf
 from keras_gssl.bounds import COUNT, SEED, WHOLE
-from keras_gssl.data.augmentation import random_crop, random_mirror
+from keras_gssl.data.augmentations.base import ImageAugmentation
+from keras_gssl.data.augmentations.shifts import random_crop, random_mirror
 from keras_gssl.data.mixing import MIXED_CLASS, OWN_SHARE, Mixing, Partners
 from keras_gssl.data.normalisation import PixelNormalization
 from keras_gssl.data.pictures.files import ImageFiles, image_reader
-from keras_gssl.data.policies import ImageAugmentation
 from keras_gssl.data.tracing import as_written
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.tasks import PretextTask, check_tasks

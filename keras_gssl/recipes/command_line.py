@@ -133,6 +133,14 @@ def read_toml(path: str | Path, what: str) -> dict[str, Any]:
         raise UserError(f"{path} is not valid TOML: {error}.") from error
 
 
+def read_value(text: str) -> Any:
+    """A value on a command line, as in TOML; a bare word is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 def check_values(where: str, values: Mapping[str, Any], settings_class: type[TrainingSettings]) -> dict[str, Any]:
     """Settings read from TOML with the types of the settings' fields; `UserError` names what does not fit."""
     types = {**typing.get_type_hints(settings_class), "method": str}
@@ -146,9 +154,10 @@ def check_values(where: str, values: Mapping[str, Any], settings_class: type[Tra
 def _checked(path: str, name: str, value: Any, kind: Any) -> Any:
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
-        if not isinstance(value, list):
-            raise UserError(f"{path}: {name} must be a list of {item.__name__}, received {value!r}.")
-        return tuple(_checked(path, name, each, item) for each in value)
+        if isinstance(value, str):  # from a command line: cutout,randaugment
+            words = value.split(",") if value else []
+            value = [word if item is str else read_value(word) for word in words]
+        return tuple(_checked(path, name, each, item) for each in (value if isinstance(value, list) else [value]))
     wanted = tuple(typing.get_args(kind)) or (kind,)
     if float in wanted and type(value) is int:
         return float(value)

@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_gssl.backend import keras, tf
 from keras_gssl.callbacks import DeferredReweighting, FreezeBackbone, RetrainClassifier, StepSchedule
+from keras_gssl.data.augmentations.catalogue import AUGMENTATIONS
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.data.mixing import MIXINGS
 from keras_gssl.data.pipeline import TrainingSet
-from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
 from keras_gssl.losses import LDAMLoss, LogitAdjustedLoss, class_balanced_weights
 from keras_gssl.metrics import ClassAccuracy, shot_groups

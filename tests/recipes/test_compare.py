@@ -115,6 +115,19 @@ def test_a_method_may_have_settings_of_its_own(photos):
     assert len({run.name for run in plan.in_order}) == 6
 
 
+def test_settings_that_are_lists_are_words(photos):
+    methods = ["balanced:augmentations=cutout,randaugment", "ldam-drw:drop_epochs=2,3", "ce:augmentations=[]"]
+    plan = make_plan(str(photos), methods, (0,), 0, {"recipe": "paper", "epochs": 5, "augmentations": "cutout"})
+    words, numbers, none = (runs[0].settings for runs in plan.runs.values())
+    assert plan.methods[0] == "logit-adjusted cross-entropy (augmentations cutout,randaugment)"
+    assert words.augmentations == ("cutout", "randaugment") and none.augmentations == ()
+    assert numbers.drop_epochs == (2, 3) and numbers.augmentations == ("cutout",)
+    with pytest.raises(UserError, match="augmentations must be one of .* received 'cut'"):
+        make_plan(str(photos), ["ce", "balanced:augmentations=cut"], (0,), 0, {})
+    with pytest.raises(UserError, match="drop_epochs must be int, received 'x'"):
+        make_plan(str(photos), ["ce", "balanced:drop_epochs=2,x"], (0,), 0, {})
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from keras_gssl import choices
+from keras_gssl.data.augmentations.catalogue import AUGMENTATIONS
 from keras_gssl.data.mixing import MIXINGS
-from keras_gssl.data.policies import AUGMENTATIONS
 from keras_gssl.errors import UserError
 from keras_gssl.pretext.catalogue import GATES
 from keras_gssl.pretext.steering import STEERING

@@ -114,7 +114,7 @@ def make_plan(
             for seed in seeds
             for part in parts
         ]
-        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in own_settings.items())
+        told = ", ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in own_settings.items())
         name = title(method, made[0].settings.loss) + (f" ({told})" if told else "")
         same = [other for other, others in runs.items() if others[0].name == made[0].name]
         if same:
@@ -140,6 +140,10 @@ def read_method(text: str) -> tuple[str, dict[str, Any]]:
         if not each.partition("=")[2]:
             raise UserError(f"A method's own settings are METHOD:KEY=VALUE, received {text!r}.")
     return method, dict(assignment(each) for each in settings)
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _which(run: Run) -> str:

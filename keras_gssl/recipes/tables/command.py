@@ -20,7 +20,7 @@ from typing import Any
 from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_text
-from keras_gssl.recipes.command_line import tomllib
+from keras_gssl.recipes.command_line import read_value
 from keras_gssl.recipes.tables.grid import Run, Table, read_table, select, slug
 from keras_gssl.recipes.tables.ledger import Ledger
 from keras_gssl.recipes.tables.report import markdown, picture
@@ -75,10 +75,7 @@ def assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--set expects KEY=VALUE, received {text!r}.")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value  # a bare word is a string
+    return key, read_value(value)
 
 
 def _runs_dir(arguments: argparse.Namespace) -> Path:

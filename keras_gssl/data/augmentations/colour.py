@@ -7,7 +7,7 @@ Factors are 1 for no change.
 
 Example:
 
->>> from keras_gssl.data.colour import identity, look_up, solarize
+>>> from keras_gssl.data.augmentations.colour import identity, look_up, solarize
 >>> images = tf.constant([[[[0], [100]], [[200], [255]]]], tf.uint8)
 >>> look_up(images, solarize(identity(), 128))[0, :, :, 0].numpy()
 array([[  0, 100],

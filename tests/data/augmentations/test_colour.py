@@ -6,8 +6,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_gssl.data import colour
-from tests.data.pillow import PILLOW, SEEDS, by_pillow, pictures
+from keras_gssl.data.augmentations import colour
+from tests.data.augmentations.pillow import PILLOW, SEEDS, by_pillow, pictures
 
 
 def constant_tables(change):

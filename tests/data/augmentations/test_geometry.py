@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_gssl.data import geometry
-from tests.data.pillow import SEEDS, by_pillow, pictures
+from keras_gssl.data.augmentations import geometry
+from tests.data.augmentations.pillow import SEEDS, by_pillow, pictures
 
 
 @settings(max_examples=8, deadline=None)

@@ -1,4 +1,4 @@
-"""Policies of augmentation: their draws beside Pillow's operations, purity and configuration."""
+"""Augmentations of whole batches: their draws beside Pillow's operations, purity and configuration."""
 
 import keras
 import numpy as np
@@ -8,19 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_gssl.data import geometry, policies
-from keras_gssl.data.policies import (
-    AUGMENTATIONS,
-    CIFAR_POLICY,
-    RAND_OPERATIONS,
-    AutoAugment,
-    Cutout,
-    ImageAugmentation,
-    RandAugment,
-)
-from tests.data.pillow import PILLOW, SEEDS, by_pillow, pictures
+from keras_gssl.data.augmentations import geometry, policies
+from keras_gssl.data.augmentations.base import ImageAugmentation
+from keras_gssl.data.augmentations.catalogue import AUGMENTATIONS
+from keras_gssl.data.augmentations.cutout import Cutout
+from keras_gssl.data.augmentations.policies import CIFAR_POLICY, RAND_OPERATIONS, AutoAugment, RandAugment
+from keras_gssl.data.augmentations.resized_crop import RandomResizedCrop
+from tests.data.augmentations.pillow import PILLOW, SEEDS, by_pillow, pictures
 
-POLICIES = [AutoAugment(), RandAugment(1, 30), Cutout(5, fill=7)]
+POLICIES = [AutoAugment(), RandAugment(1, 30), Cutout(5, fill=7), RandomResizedCrop((0.2, 0.8))]
 
 
 def draws(shape_and_limits, seed, count):
@@ -131,7 +127,7 @@ def test_policies_are_pure_functions_of_the_seed(policy, seed, channels, dtype):
     assert (once.numpy() != policy(images, key + 1000).numpy()).any()
 
 
-@pytest.mark.parametrize("policy", [AutoAugment(), Cutout(5, fill=7)], ids=repr)
+@pytest.mark.parametrize("policy", [AutoAugment(), Cutout(5, fill=7), RandomResizedCrop()], ids=repr)
 def test_compiled_they_give_the_same(policy):
     images, seed = pictures(4, 64), tf.constant([2, 3], tf.int64)
     np.testing.assert_array_equal(tf.function(policy, jit_compile=True)(images, seed), policy(images, seed))
@@ -162,6 +158,7 @@ def test_configuration_survives(policy):
 
 def test_names_and_representations():
     assert [repr(kind()) for kind in AUGMENTATIONS.values()] == [
+        "RandomResizedCrop(area=(0.25, 1.0), ratio=(0.75, 1.3333333333333333))",
         "AutoAugment()",
         "RandAugment(num_ops=2, magnitude=9)",
         "Cutout(size=16, fill=0)",

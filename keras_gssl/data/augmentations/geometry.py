@@ -71,7 +71,7 @@ def affine(images: tf.Tensor, matrices: Any, fill: int = 128) -> tf.Tensor:
 
     Example:
 
-    >>> from keras_gssl.data.geometry import affine, translate_x
+    >>> from keras_gssl.data.augmentations.geometry import affine, translate_x
     >>> image = tf.reshape(tf.constant([1, 2, 3, 4, 5, 6], tf.uint8), (1, 2, 3, 1))
     >>> affine(image, translate_x([1.0]))[0, :, :, 0].numpy()
     array([[  2,   3, 128],

@@ -1,22 +1,17 @@
-"""Augmentation policies for whole batches, as pure functions of seeds: AutoAugment, RandAugment, Cutout.
+"""Augmentation policies for whole batches, as pure functions of seeds: AutoAugment and RandAugment.
 
 All operations are made on all images at once: those that are not an image's own with amounts that change nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from keras_gssl.backend import keras, tf
 from keras_gssl.bounds import COUNT, Bounds
-from keras_gssl.configured import Configured
-from keras_gssl.data import colour, geometry
-from keras_gssl.draws import whole_numbers
-
-Draw = Callable[[tuple[int, ...], int], tf.Tensor]
+from keras_gssl.data.augmentations import colour, geometry
+from keras_gssl.data.augmentations.base import Draw, ImageAugmentation
 
 #: AutoAugment's pairs of operations, three pairs to a line: name, probability in tenths, magnitude 0-9.
 _CIFAR = """
@@ -40,52 +35,6 @@ _NEUTRAL = dict(zip(_AMOUNTS, (256, 8, 1, 1, 1, 1, 0, 0), strict=True))
 #: RandAugment's operations.
 RAND_OPERATIONS = ("identity", "solarize", "posterize", *_FACTORS, *_SWITCHES, *geometry.OPERATIONS)
 MAGNITUDE = Bounds(least=0, most=30, whole=True)
-PIXEL = Bounds(least=0, most=255, whole=True)
-
-
-class ImageAugmentation(Configured):
-    """A random change of images that leaves what they show. One of your own is a subclass with `augment`.
-
-    Example:
-
-    >>> @keras.saving.register_keras_serializable(package="my_project")
-    ... class Negative(gssl.data.policies.ImageAugmentation):
-    ...     def augment(self, images, draw):
-    ...         return tf.where(draw((1, 1, 1), 2) == 1, 255 - images, images)
-    >>> Negative()(tf.ones((4, 8, 8, 3), tf.uint8), [1, 2]).shape
-    TensorShape([4, 8, 8, 3])
-    """
-
-    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Augment a batch.
-
-        Args:
-            images: uint8, shape `(batch, height, width, channels)` with 1 or 3 channels.
-            seed: int32 or int64, shape `(2,)`. The result is a pure function of it; its first word is counted up from
-                draw to draw, fewer than 20 times.
-
-        Returns:
-            uint8, the shape of `images`.
-        """
-        images, seed = tf.convert_to_tensor(images), tf.convert_to_tensor(seed)
-        name, shape, count = type(self).__name__, images.shape, 0
-        if images.dtype != tf.uint8 or shape.rank != 4 or None in shape[1:] or shape[3] not in (1, 3):
-            received = f"received {images.dtype.name} of shape {shape}"
-            raise ValueError(f"{name} expects uint8 images of shape (batch, height, width, 1 or 3), {received}.")
-        if seed.dtype not in (tf.int32, tf.int64) or seed.shape != (2,):
-            received = f"received {seed.dtype.name} of shape {seed.shape}"
-            raise ValueError(f"{name} expects an int32 or int64 seed of shape (2,), {received}.")
-
-        def draw(shape: tuple[int, ...], limit: int) -> tf.Tensor:
-            nonlocal count
-            count += 1
-            return whole_numbers(seed, count - 1, (tf.shape(images)[0], *shape), limit)
-
-        return tf.ensure_shape(self.augment(images, draw), shape)
-
-    def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
-        """Change images; `draw(shape, limit)` gives int32 of shape `(batch, *shape)` below `limit`, anew each time."""
-        raise NotImplementedError(f"{type(self).__name__} must implement augment(images, draw).")
 
 
 @keras.saving.register_keras_serializable(package="keras_gssl")
@@ -150,53 +99,6 @@ class RandAugment(ImageAugmentation):
 
     def get_config(self) -> dict[str, Any]:
         return {"num_ops": self.num_ops, "magnitude": self.magnitude}
-
-
-@keras.saving.register_keras_serializable(package="keras_gssl")
-class Cutout(ImageAugmentation):
-    """Cover a square around a pixel drawn uniformly; what of it lies beyond the border is lost.
-
-    Args:
-        size: Side of the square in pixels, at least 1.
-        fill: Level of the square, 0-255.
-
-    Example:
-
-    >>> int(tf.reduce_sum(1 - gssl.data.Cutout(size=1)(tf.ones((5, 8, 8, 1), tf.uint8), [1, 2])))
-    5
-
-    Reference:
-        "Improved Regularization of Convolutional Neural Networks with Cutout" (arXiv 1708.04552), section 3.2.
-    """
-
-    def __init__(self, size: int = 16, fill: int = 0):
-        self.size = int(COUNT.check("Cutout size", size))
-        self.fill = int(PIXEL.check("Cutout fill", fill))
-
-    def augment(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
-        height, width, channels = images.shape[1:]
-
-        def covered(positions: np.ndarray, centres: tf.Tensor) -> tf.Tensor:
-            distances = positions.astype("int32") - centres + self.size // 2
-            return tf.logical_and(distances >= 0, distances < self.size)
-
-        rows = covered(np.arange(height), draw((1,), height))
-        columns = covered(np.repeat(np.arange(width), channels), draw((1,), width))
-        square = tf.logical_and(rows[:, :, tf.newaxis], columns[:, tf.newaxis, :])
-        # Equal shapes: tf.where takes several times as long where it has to stretch one.
-        fill = tf.fill(tf.shape(square), tf.constant(self.fill, tf.uint8))
-        return tf.reshape(tf.where(square, fill, tf.reshape(images, tf.shape(square))), tf.shape(images))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"size": self.size, "fill": self.fill}
-
-
-#: The augmentations above by name.
-AUGMENTATIONS: dict[str, type[ImageAugmentation]] = {
-    "autoaugment": AutoAugment,
-    "randaugment": RandAugment,
-    "cutout": Cutout,
-}
 
 
 def _table(settings: Sequence[tuple[str, float, float]], shape: Any, signed_factors: bool = False) -> tf.Tensor:
