@@ -175,6 +175,7 @@ ROOMS = {
         "gssl.ConstantGate(weights=[1, -1])", "gssl.ConstantGate(weights=[np.nan])", "gssl.TaskDraw(share=2)",
         "gssl.TaskDraw('scattered')", "gssl.TaskDraw(until_epoch=-1)", "gssl.MixUp(alpha=0)",
         "gssl.CutMix(share=np.nan)",
+        "gssl.RandomResizedCrop(area=0.5)", "gssl.RandomResizedCrop(area=(0.9, 0.5))",
         "gssl.RandAugment(magnitude=99)", "gssl.Cutout(side=0)", "gssl.LookAheadSteering(memory=0)",
         "gssl.Distillation([])", "gssl.Distillation([network()], weight=np.nan)",
         "gssl.PixelNormalization(0.5, 0)", "gssl.PixelNormalization(0.5, np.nan)", "gssl.PixelNormalization(0.5, -1)",
@@ -230,7 +231,8 @@ ROOMS = {
         '"predict letter.txt letter.txt"', '"predict none.onnx photos"',
         '"explain nowhere sample:0"', '"audit nowhere"',
         '"watch nowhere"', '"compare nowhere"', '"compare photos --folds 1"',
-        '"compare photos --methods ce balanced:margin"', '"tables letter.txt"',
+        '"compare photos --methods ce balanced:margin"', '"compare photos --methods ce balanced:augmentations=cut"',
+        '"tables letter.txt"',
         '"tables none.toml"',
     ],
 }  # fmt: skip

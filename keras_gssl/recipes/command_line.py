@@ -14,7 +14,6 @@ from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError, as_command
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.methods import METHODS, apply_method, beneath, check_method
-from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import Settings, TrainingSettings
 
 if sys.version_info >= (3, 11):
@@ -196,7 +195,7 @@ def _check_effect(settings: TrainingSettings, given: Mapping[str, Any]) -> None:
     Not where the schedule or the loss is asked for too, or comes with a method: a table gives its runs everything, and
     what it says for all of them need not concern each.
     """
-    kind, preset = type(settings), preset_values(settings.recipe, settings.full_epochs)
+    kind, preset = type(settings), settings.preset(settings.recipe)
     for names, needed, value in (
         (("drop_epochs", "drop_factor"), "schedule", "steps"),
         (("reweight_epoch",), "loss", "ldam"),
@@ -214,8 +213,7 @@ def _check_effect(settings: TrainingSettings, given: Mapping[str, Any]) -> None:
 def describe_settings(settings: TrainingSettings) -> str:
     """Recipe, method, and the settings that are neither's, for the first line of a run."""
     kind, method = type(settings), settings.method if settings.method in METHODS else None
-    preset = preset_values(settings.recipe, settings.full_epochs)
-    usual = kind(**apply_method(kind, preset, {}, method)).to_json()
+    usual = kind(**apply_method(kind, kind.preset(settings.recipe), {}, method)).to_json()
     changed = {key: value for key, value in settings.to_json().items() if usual[key] != value}
     shown = (
         f"{key}={' '.join(map(str, value)) or 'none'}" if isinstance(value, tuple) else f"{key}={value}"

@@ -6,9 +6,9 @@ held out for testing, and another to choose the best epoch and to calibrate on; 
 the run. Where the folder has train and test (and valid) folders above the classes, those are the split. Data larger
 than memory is read from disk.
 
-Unless another recipe, a method or pretext tasks are named, the recipe is fast and the loss logit-adjusted
-cross-entropy: on photographs nothing that costs more was shown to be better. `keras-gssl compare` tells what is on
-yours.
+Unless another recipe, a method or pretext tasks are named, the recipe is fast, the loss logit-adjusted cross-entropy
+and the pictures go through RandAugment: on photographs nothing that costs as little was better. `keras-gssl compare`
+tells what is on yours.
 
     python -m keras_gssl.recipes.image_folder photos
     python -m keras_gssl.recipes.image_folder photos --method moe                   # with pretext tasks and gate
@@ -21,9 +21,9 @@ yours.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_gssl.data.pictures.archives import is_archive
 from keras_gssl.data.pictures.decode import FITS, depth_range_in
@@ -90,6 +90,8 @@ class ImageFolderSettings(TrainingSettings):
     full_epochs = 100
     default_recipe = "fast"
     default_method = "balanced"
+    # Of other methods it took accuracy, on photographs after 25 epochs.
+    default_ingredients: ClassVar[Mapping[str, Any]] = {"augmentations": ("randaugment",)}
 
     def __post_init__(self) -> None:
         super().__post_init__()

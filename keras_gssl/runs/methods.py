@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import Settings, TrainingSettings
 
 #: What each method of the paper's tables fixes; everything else keeps its value.
@@ -32,18 +31,15 @@ OF_TASKS = {
 def beneath(settings_class: type[Settings], given: Mapping[str, Any], method: str | None) -> dict[str, Any]:
     """The settings beneath those that are given.
 
-    The recipe's; and with the recipe that is best for this kind of experiment those of the method that is, unless a
-    method or anything about pretext tasks is given.
+    The recipe's; and with the recipe that is best for this kind of experiment those of the method and of what goes with
+    it that are, unless a method or anything about pretext tasks is given.
     """
     epochs, recipe = given.get("epochs"), given.get("recipe", settings_class.default_recipe)
-    values = preset_values(
-        recipe,
-        settings_class.full_epochs,
-        epochs if isinstance(epochs, int) and epochs > 0 else None,  # what else it is, is refused later
-    )
+    # What else the epochs are, is refused later.
+    values = settings_class.preset(recipe, epochs if isinstance(epochs, int) and epochs > 0 else None)
     chosen = recipe != settings_class.default_recipe or method is not None or not OF_TASKS.isdisjoint(given)
     usual = None if chosen else settings_class.default_method
-    return values if usual is None else {**values, **METHODS[usual]}
+    return values if usual is None else {**values, **METHODS[usual], **settings_class.default_ingredients}
 
 
 def apply_method(

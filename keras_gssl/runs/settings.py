@@ -171,6 +171,13 @@ class TrainingSettings:
     #: What is trained where nothing is given that chooses: a recipe, and a method other than the recipe's own.
     default_recipe: ClassVar[str] = "paper"
     default_method: ClassVar[str | None] = None
+    #: What goes with that method, where it was not asked for by its name.
+    default_ingredients: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def preset(cls, recipe: str, epochs: int | None = None) -> dict[str, Any]:
+        """What a recipe sets in this kind of experiment, in a run of so many epochs or of its own length."""
+        return preset_values(recipe, cls.full_epochs, epochs)
 
     @property
     def method(self) -> str:
@@ -221,7 +228,7 @@ class TrainingSettings:
     @property
     def planned_epochs(self) -> int:
         """Length of the run that the recipe is for."""
-        return preset_values(self.recipe, self.full_epochs).get("epochs", type(self).epochs)
+        return self.preset(self.recipe).get("epochs", type(self).epochs)
 
     @property
     def altered_epochs(self) -> int:

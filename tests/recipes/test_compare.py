@@ -91,13 +91,14 @@ def test_the_verdict_is_one_sentence(figures, sentence):
 def test_the_plan_pairs_methods_by_seed_and_fold(photos):
     plan = make_plan(str(photos), list(METHODS), (0, 1), 0, {"epochs": 3})
     loss = "logit-adjusted cross-entropy"
-    assert plan.methods == (*PLAIN.values(), f"{loss} + augmentation alone", f"{loss} + gated tasks")
-    assert plan.in_order[-1].title == f"{loss} + gated tasks, seed 1" and len(plan.in_order) == 12
+    more = (f"{loss} (augmentations randaugment)", f"{loss} + augmentation alone", f"{loss} + gated tasks")
+    assert plan.methods == (*PLAIN.values(), *more)
+    assert plan.in_order[-1].title == f"{loss} + gated tasks, seed 1" and len(plan.in_order) == 14
     paper = make_plan(str(photos), ["ce", "moe"], (0,), 0, {"recipe": "paper"})
     assert paper.methods == ("cross-entropy", "LDAM-DRW + gated tasks")
-    assert [run.settings.method for run in plan.in_order[:6]] == list(METHODS)
-    assert {run.settings.seed for run in plan.in_order[:6]} == {0}
-    assert len({run.name for run in plan.in_order}) == 12
+    assert [run.settings.method for run in plan.in_order[:7]] == [each.partition(":")[0] for each in METHODS]
+    assert {run.settings.seed for run in plan.in_order[:7]} == {0}
+    assert len({run.name for run in plan.in_order}) == 14
     folds = make_plan(str(photos), ["ce", "moe"], (0,), 5, {})
     assert [run.settings.fold for run in folds.in_order] == [(n, 5) for n in range(1, 6) for _ in "ab"]
     assert folds.overlap == 0.25 and folds.unit == "folds"

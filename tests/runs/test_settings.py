@@ -116,14 +116,19 @@ def test_what_own_pictures_are_trained_with():
 
     usual = own()
     assert (usual.recipe, usual.method, usual.epochs, usual.mixing) == ("fast", "balanced", 25, "cutmix")
-    assert (own("--epochs", "40").method, own("--mixing", "none").method) == ("balanced", "balanced")
+    assert usual.augmentations == ("randaugment",) and own("--augmentations").augmentations == ()
+    for argv in (["--epochs", "40"], ["--mixing", "none"]):
+        assert (own(*argv).method, own(*argv).augmentations) == ("balanced", ("randaugment",))
+    assert own("--method", "balanced") == dataclasses.replace(usual, augmentations=())
     assert own("--recipe", "fast") == usual
     for argv in (["--method", "moe"], ["--tasks", "flip", "lorot"], ["--share", "0.3"], ["--gating", "look-ahead"]):
         assert (own(*argv).recipe, own(*argv).method, own(*argv).gating) == ("fast", "moe", "look-ahead")
+        assert own(*argv).augmentations == ()
     assert (own("--loss", "ce").method, own("--label-augmentation", "sla-sd").method) == ("ce", "sla-sd")
     paper = own("--recipe", "paper")
     assert (paper.method, paper.gating, paper.epochs) == ("moe", "frozen", 100)
-    assert describe_settings(own("--batch-size", "8")) == "recipe fast, method balanced; batch_size=8"
+    told = "recipe fast, method balanced; batch_size=8, augmentations=randaugment"
+    assert describe_settings(own("--batch-size", "8")) == told
     assert describe_settings(own("--method", "moe")) == "recipe fast, method moe; all else as they have it"
     assert describe_settings(own("--gating", "frozen")) == "recipe fast, method moe; gating=frozen"
 

@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.re
     if arguments.quick:
         settings["quick"] = True
     seeds = arguments.seeds or ((0,) if arguments.folds else (0, 1, 2))
-    plan = make_plan(arguments.source, arguments.methods, seeds, arguments.folds, settings)
+    # What is set for all runs tells the usual methods apart no more.
+    usual = [each for each in METHODS if settings.keys().isdisjoint(read_method(each)[1])]
+    plan = make_plan(arguments.source, arguments.methods or usual, seeds, arguments.folds, settings)
     folder = arguments.output or Path("compare") / (slug(plan.name) + ("-quick" if arguments.quick else ""))
     failed = [] if arguments.report else _run(plan, folder, arguments)
     results = plan.results(folder / "runs")
@@ -59,7 +61,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("source", metavar="DIR", help="a folder or list of pictures, or a recipe such as cifar10_lt")
     parser.add_argument(
-        "--methods", nargs="+", type=_method, default=METHODS, metavar="METHOD",
+        "--methods", nargs="+", type=_method, default=(), metavar="METHOD",
         help="what is compared, the plainest first, each perhaps with settings of its own, METHOD:KEY=VALUE "
         f"(default: {' '.join(METHODS)})",
     )  # fmt: skip

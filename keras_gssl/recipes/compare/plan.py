@@ -19,7 +19,7 @@ from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.titles import PLAIN, title
 
 #: What is compared unless the user says otherwise, the plainest first.
-METHODS = (*PLAIN, "augment-only", "moe")
+METHODS = (*PLAIN, "balanced:augmentations=randaugment", "augment-only", "moe")
 
 #: Settings that no method has for itself: which pictures are trained and tested on, and what makes pairs.
 OF_ALL = {"seed", "quick", "resume", "run_dir"} | {

@@ -14,7 +14,6 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.command_line import check_values, read_toml
 from keras_gssl.runs.methods import METHODS, apply_method, beneath, check_method
-from keras_gssl.runs.presets import preset_values
 from keras_gssl.runs.settings import TrainingSettings
 
 KEYS = {
@@ -44,7 +43,7 @@ class Run:
         """A file name; two runs that measure different things have different names."""
         settings, method = self.settings, self.settings.method
         parts, told = [self.recipe], {"epochs", "seed", "recipe", *NOT_MEASURED}
-        preset = preset_values(settings.recipe, settings.full_epochs, settings.epochs)
+        preset = settings.preset(settings.recipe, settings.epochs)
         if hasattr(settings, "imbalance_ratio"):
             parts.append(f"{settings.imbalance_ratio:g}")
             told.add("imbalance_ratio")
