@@ -1,5 +1,6 @@
-"""Importing this registers with Keras every class of the package that a saved model may hold."""
+"""Importing this registers with Keras every class of the package that Keras saves: in a model, or by itself."""
 
+import keras_gssl.data.augmentations.catalogue
 import keras_gssl.metrics
 import keras_gssl.models.gated
 import keras_gssl.models.sla_sd
