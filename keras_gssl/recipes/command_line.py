@@ -66,12 +66,15 @@ def make_parser(settings_class: type[TrainingSettings], name: str, description: 
         "--config", metavar="FILE", help="TOML file with settings; options on the command line override it"
     )
     usual = settings_class.default_method
+    beside = " ".join(f"{key} {' '.join(value)}" for key, value in settings_class.default_ingredients.items())
+    told = f" (default: {usual}; moe where an option about tasks is given)"
+    if beside:
+        told = f"{told[:-1]}; {beside} only where neither this nor another method is asked for)"
     parser.add_argument(
         "--method",
         choices=tuple(METHODS),
         metavar="{" + ",".join(METHODS) + "}",
-        help="a name for the settings that make a method (tasks, gating, loss, ...)"
-        + (f" (default: {usual}; moe where an option about tasks is given)" if usual else ""),
+        help="a name for the settings that make a method (tasks, gating, loss, ...)" + (told if usual else ""),
     )
     defaults = beneath(settings_class, {}, None)
     for field in dataclasses.fields(settings_class):
@@ -153,10 +156,11 @@ def check_values(where: str, values: Mapping[str, Any], settings_class: type[Tra
 def _checked(path: str, name: str, value: Any, kind: Any) -> Any:
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
-        if isinstance(value, str):  # from a command line: cutout,randaugment
-            words = value.split(",") if value else []
+        if isinstance(value, str):  # as people write it on command lines: cutout,randaugment
+            words = [word.strip() for word in value.split(",")] if value else []
             value = [word if item is str else read_value(word) for word in words]
-        return tuple(_checked(path, name, each, item) for each in (value if isinstance(value, list) else [value]))
+        many = value if isinstance(value, list) else [value]
+        return tuple(_checked(path, f"each of {name}", each, item) for each in many)
     wanted = tuple(typing.get_args(kind)) or (kind,)
     if float in wanted and type(value) is int:
         return float(value)

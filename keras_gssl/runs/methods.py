@@ -39,7 +39,10 @@ def beneath(settings_class: type[Settings], given: Mapping[str, Any], method: st
     values = settings_class.preset(recipe, epochs if isinstance(epochs, int) and epochs > 0 else None)
     chosen = recipe != settings_class.default_recipe or method is not None or not OF_TASKS.isdisjoint(given)
     usual = None if chosen else settings_class.default_method
-    return values if usual is None else {**values, **METHODS[usual], **settings_class.default_ingredients}
+    if usual is None:
+        return values
+    kept = all(given.get(name, value) == value for name, value in METHODS[usual].items())
+    return {**values, **METHODS[usual], **(settings_class.default_ingredients if kept else {})}
 
 
 def apply_method(

@@ -171,7 +171,7 @@ class TrainingSettings:
     #: What is trained where nothing is given that chooses: a recipe, and a method other than the recipe's own.
     default_recipe: ClassVar[str] = "paper"
     default_method: ClassVar[str | None] = None
-    #: What goes with that method, where it was not asked for by its name.
+    #: What goes with that method, where neither it nor another was asked for.
     default_ingredients: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod

@@ -117,15 +117,16 @@ def test_a_method_may_have_settings_of_its_own(photos):
 
 
 def test_settings_that_are_lists_are_words(photos):
-    methods = ["balanced:augmentations=cutout,randaugment", "ldam-drw:drop_epochs=2,3", "ce:augmentations=[]"]
+    methods = ["balanced:augmentations=cutout, randaugment", "ldam-drw:drop_epochs=2,3", "ce:augmentations=[]"]
     plan = make_plan(str(photos), methods, (0,), 0, {"recipe": "paper", "epochs": 5, "augmentations": "cutout"})
     words, numbers, none = (runs[0].settings for runs in plan.runs.values())
-    assert plan.methods[0] == "logit-adjusted cross-entropy (augmentations cutout,randaugment)"
+    assert plan.methods[0] == "logit-adjusted cross-entropy (augmentations cutout, randaugment)"
+    assert plan.methods[2] == "cross-entropy (augmentations none)"
     assert words.augmentations == ("cutout", "randaugment") and none.augmentations == ()
     assert numbers.drop_epochs == (2, 3) and numbers.augmentations == ("cutout",)
     with pytest.raises(UserError, match="augmentations must be one of .* received 'cut'"):
         make_plan(str(photos), ["ce", "balanced:augmentations=cut"], (0,), 0, {})
-    with pytest.raises(UserError, match="drop_epochs must be int, received 'x'"):
+    with pytest.raises(UserError, match="each of drop_epochs must be int, received 'x'"):
         make_plan(str(photos), ["ce", "balanced:drop_epochs=2,x"], (0,), 0, {})
 
 
@@ -162,8 +163,8 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
             return run_as_command(image_folder.main, command[3:])
 
     monkeypatch.setattr(runner, "_ended", run_here)
-    command = [str(photos), "--quick", "--methods", "ce", "balanced:margin=0.2", "--folds", "2"]
-    command += ["--set", "image_size=32", "backbone=resnet8", "-o", str(tmp_path)]
+    usual = [str(photos), "--quick", "--folds", "2", "--set", "image_size=32", "backbone=resnet8", "-o", str(tmp_path)]
+    command = [*usual, "--methods", "ce", "balanced"]
     with pytest.raises(UserError, match="holds no finished runs of this comparison"):
         main([*command, "--report"])
     assert main(command) == 0
@@ -171,7 +172,7 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
     assert "2 methods, 4 runs" in printed and printed.count(" left\n") == 3, "after all but the last"
     assert "mean and (standard deviation) over folds" in printed
     told = json.loads((tmp_path / "comparison.json").read_text())
-    assert told["verdict"] in printed and set(told["methods"]) == {PLAIN["ce"], f"{PLAIN['balanced']} (margin 0.2)"}
+    assert told["verdict"] in printed and set(told["methods"]) == {PLAIN["ce"], PLAIN["balanced"]}
     page = (tmp_path / "comparison.html").read_text()
     for part in ("How good each method is", "Every run", "Against cross-entropy", "Every class", "disc", "2 folds"):
         assert part in page
@@ -179,6 +180,8 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
         json.loads(file.read_text())["last_epoch"]["tested"] for file in tmp_path.glob("runs/*_ce_*/metrics.json")
     ]
     assert np.sum(tested, axis=0).tolist() == [6, 12, 4, 9], "every picture once: bars, disc, ring, square"
+    assert main([*usual, "--report"]) == 0, "of the methods that there are"
+    assert json.loads((tmp_path / "comparison.json").read_text()) == told and told["text"] in capsys.readouterr().out
     stamps = {file: file.stat().st_mtime_ns for file in tmp_path.glob("runs/*/metrics.json")}
     assert len(stamps) == 4 and main(command) == 0
     assert all(file.stat().st_mtime_ns == stamp for file, stamp in stamps.items()), "nothing is run twice"

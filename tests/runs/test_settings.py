@@ -119,6 +119,13 @@ def test_what_own_pictures_are_trained_with():
     assert usual.augmentations == ("randaugment",) and own("--augmentations").augmentations == ()
     for argv in (["--epochs", "40"], ["--mixing", "none"]):
         assert (own(*argv).method, own(*argv).augmentations) == ("balanced", ("randaugment",))
+    for argv in (
+        ["--loss", "ce"],
+        ["--loss", "ldam"],
+        ["--label-augmentation", "sla-sd"],
+        ["--pretraining", "rotation"],
+    ):
+        assert own(*argv).augmentations == ()
     assert own("--method", "balanced") == dataclasses.replace(usual, augmentations=())
     assert own("--recipe", "fast") == usual
     for argv in (["--method", "moe"], ["--tasks", "flip", "lorot"], ["--share", "0.3"], ["--gating", "look-ahead"]):

@@ -156,10 +156,12 @@ def mean_level(levels: tf.Tensor) -> tf.Tensor:
     """Mean of each image's grey levels, rounded, int32, shape `(batch,)`.
 
     Args:
-        levels: int32, shape `(batch, height, width)`; at most four million pixels.
+        levels: int32, shape `(batch, height, width)`.
     """
     count = int(np.prod(levels.shape[1:]))
-    return (2 * tf.reduce_sum(levels, (1, 2)) + count) // (2 * count)
+    if (2 * WHITE + 1) * count > tf.int32.max:
+        levels = tf.cast(levels, tf.int64)
+    return tf.cast((2 * tf.reduce_sum(levels, (1, 2)) + count) // (2 * count), tf.int32)
 
 
 def saturation(levels: tf.Tensor, factors: Any, greys: tf.Tensor) -> tf.Tensor:
@@ -219,7 +221,7 @@ def _cumulative(histograms: tf.Tensor) -> tf.Tensor:
 def _cells(images: tf.Tensor) -> tf.Tensor:
     """Position of each level in tables of shape `(batch * channels * 256,)`, int32, `(batch, pixels * channels)`."""
     batch, (height, width, channels) = tf.shape(images)[0], images.shape[1:]
-    within = np.tile(np.arange(channels, dtype="int32") * LEVELS, height * width)
+    within = tf.tile(tf.range(channels) * LEVELS, [height * width])  # no constant of the size of an image
     first = tf.range(batch)[:, tf.newaxis] * (channels * LEVELS)
     return tf.reshape(tf.cast(images, tf.int32), (batch, -1)) + within + first
 

@@ -22,7 +22,7 @@ from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError
 from keras_gssl.files import write_json
 from keras_gssl.recipes.compare.page import summary, write_page
-from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan, read_method
+from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan, read_method, usual_methods
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
 from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
@@ -39,10 +39,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.re
     if arguments.quick:
         settings["quick"] = True
     seeds = arguments.seeds or ((0,) if arguments.folds else (0, 1, 2))
-    # What is set for all runs tells the usual methods apart no more.
-    usual = [each for each in METHODS if settings.keys().isdisjoint(read_method(each)[1])]
-    plan = make_plan(arguments.source, arguments.methods or usual, seeds, arguments.folds, settings)
+    methods = arguments.methods or usual_methods(settings)
+    plan = make_plan(arguments.source, methods, seeds, arguments.folds, settings)
     folder = arguments.output or Path("compare") / (slug(plan.name) + ("-quick" if arguments.quick else ""))
+    if arguments.report and not arguments.methods:  # an earlier version compared fewer
+        plan = plan.measured(folder / "runs")
     failed = [] if arguments.report else _run(plan, folder, arguments)
     results = plan.results(folder / "runs")
     if any(results.values()):

@@ -21,6 +21,17 @@ from keras_gssl.runs.titles import PLAIN, title
 #: What is compared unless the user says otherwise, the plainest first.
 METHODS = (*PLAIN, "balanced:augmentations=randaugment", "augment-only", "moe")
 
+
+def usual_methods(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is compared where nothing is said: without those that settings of all runs make equal to others.
+
+    >>> from keras_gssl.recipes.compare.plan import METHODS, usual_methods
+    >>> set(METHODS) - set(usual_methods({"augmentations": "cutout", "epochs": 9}))
+    {'balanced:augmentations=randaugment'}
+    """
+    return tuple(each for each in METHODS if settings.keys().isdisjoint(read_method(each)[1]))
+
+
 #: Settings that no method has for itself: which pictures are trained and tested on, and what makes pairs.
 OF_ALL = {"seed", "quick", "resume", "run_dir"} | {
     field.name for recipe in RECIPES.values() for field in dataclasses.fields(recipe.settings)
@@ -58,6 +69,13 @@ class Plan:
     def unit(self) -> str:
         """What a pair is."""
         return "folds" if self.folds else "seeds"
+
+    def measured(self, folders: Path) -> Plan:
+        """This comparison of those methods of which a run is finished; all of it where fewer than two have one."""
+        kept = {
+            name: runs for name, runs in self.runs.items() if any(finished(run, folders / run.name) for run in runs)
+        }
+        return self if len(kept) < 2 else dataclasses.replace(self, methods=tuple(kept), runs=kept)
 
     def results(self, folders: Path) -> dict[str, list[RunResult]]:
         """Of each method the results of those pairs that all methods have, in the same order."""
@@ -143,7 +161,7 @@ def read_method(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def _which(run: Run) -> str:

@@ -77,3 +77,7 @@ def test_contrast_is_stretched_as_by_pillow_for_all_ranges():
     wanted = np.clip((np.arange(256) * scale + -low[:, None] * scale).astype(int), 0, 255)
     wanted = np.where((high > low)[:, None], wanted, np.arange(256))
     np.testing.assert_array_equal(colour.autocontrast(tf.constant(histograms))[:, 0], wanted)
+
+
+def test_the_mean_of_a_large_image_is_counted_in_numbers_that_hold_it():
+    assert colour.mean_level(tf.fill((1, 2100, 2100), 255)).numpy().tolist() == [255]

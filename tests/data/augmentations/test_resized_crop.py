@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -15,6 +15,7 @@ from tests.data.augmentations.pillow import SEEDS, by_pillow, pictures
 
 @settings(max_examples=10, deadline=None)
 @given(seed=SEEDS, height=st.integers(1, 40), width=st.integers(1, 40), channels=st.sampled_from([1, 3]))
+@example(seed=1, height=331, width=500, channels=3)
 def test_parts_are_enlarged_as_by_pillow(seed, height, width, channels):
     random = np.random.default_rng(seed)
     images = random.integers(0, 256, (12, height, width, channels)).astype("uint8")
