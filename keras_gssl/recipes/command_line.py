@@ -66,15 +66,15 @@ def make_parser(settings_class: type[TrainingSettings], name: str, description: 
         "--config", metavar="FILE", help="TOML file with settings; options on the command line override it"
     )
     usual = settings_class.default_method
-    beside = " ".join(f"{key} {' '.join(value)}" for key, value in settings_class.default_ingredients.items())
-    told = f" (default: {usual}; moe where an option about tasks is given)"
-    if beside:
-        told = f"{told[:-1]}; {beside} only where neither this nor another method is asked for)"
+    told = [f"default: {usual}", "moe where an option about tasks is given"]
+    for key, value in settings_class.default_ingredients.items():
+        told.append(f"{key} {' '.join(value)} only where neither this nor another method is asked for")
     parser.add_argument(
         "--method",
         choices=tuple(METHODS),
         metavar="{" + ",".join(METHODS) + "}",
-        help="a name for the settings that make a method (tasks, gating, loss, ...)" + (told if usual else ""),
+        help="a name for the settings that make a method (tasks, gating, loss, ...)"
+        + (f" ({'; '.join(told)})" if usual else ""),
     )
     defaults = beneath(settings_class, {}, None)
     for field in dataclasses.fields(settings_class):

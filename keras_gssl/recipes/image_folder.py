@@ -6,9 +6,9 @@ held out for testing, and another to choose the best epoch and to calibrate on; 
 the run. Where the folder has train and test (and valid) folders above the classes, those are the split. Data larger
 than memory is read from disk.
 
-Unless another recipe, a method or pretext tasks are named, the recipe is fast, the loss logit-adjusted cross-entropy
-and the pictures go through RandAugment: on photographs nothing that costs as little was better. `keras-gssl compare`
-tells what is on yours.
+Unless another recipe, a method, a loss or pretext tasks are named, the recipe is fast, the loss logit-adjusted
+cross-entropy and the pictures go through RandAugment: on photographs nothing that costs as little was better.
+`keras-gssl compare` tells what is on yours.
 
     python -m keras_gssl.recipes.image_folder photos
     python -m keras_gssl.recipes.image_folder photos --method moe                   # with pretext tasks and gate

@@ -164,7 +164,7 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
 
     monkeypatch.setattr(runner, "_ended", run_here)
     usual = [str(photos), "--quick", "--folds", "2", "--set", "image_size=32", "backbone=resnet8", "-o", str(tmp_path)]
-    command = [*usual, "--methods", "ce", "balanced"]
+    command = [*usual, "--methods", "ce", "balanced:augmentations=randaugment"]
     with pytest.raises(UserError, match="holds no finished runs of this comparison"):
         main([*command, "--report"])
     assert main(command) == 0
@@ -172,7 +172,8 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
     assert "2 methods, 4 runs" in printed and printed.count(" left\n") == 3, "after all but the last"
     assert "mean and (standard deviation) over folds" in printed
     told = json.loads((tmp_path / "comparison.json").read_text())
-    assert told["verdict"] in printed and set(told["methods"]) == {PLAIN["ce"], PLAIN["balanced"]}
+    names = {PLAIN["ce"], f"{PLAIN['balanced']} (augmentations randaugment)"}
+    assert told["verdict"] in printed and set(told["methods"]) == names
     page = (tmp_path / "comparison.html").read_text()
     for part in ("How good each method is", "Every run", "Against cross-entropy", "Every class", "disc", "2 folds"):
         assert part in page

@@ -83,31 +83,28 @@ def enlarge(images: tf.Tensor, starts: Any, sides: Any) -> tf.Tensor:
     array([10, 13, 18, 20], dtype=uint8)
     """
     starts, sides = tf.convert_to_tensor(starts, tf.int64), tf.convert_to_tensor(sides, tf.int64)
-    # Columns before rows, rounded between the two, as Pillow does it. Gathering rows copies them whole.
-    for axis in (1, 0):
-        images = tf.transpose(images, (0, 2, 1, 3)) if axis == 1 else images
-        first, second, weights = _neighbours(starts[:, axis], sides[:, axis], images.shape[1])
-        one, other = (tf.cast(tf.gather(images, each, axis=1, batch_dims=1), tf.int32) for each in (first, second))
-        images = _between(one, other, weights[:, :, tf.newaxis, tf.newaxis])
-        images = tf.transpose(images, (0, 2, 1, 3)) if axis == 1 else images
-    return images
+    # Columns before rows, rounded between the two, as Pillow does it; as rows, which are gathered whole.
+    turned = _rows_enlarged(tf.transpose(images, (0, 2, 1, 3)), starts[:, 1], sides[:, 1])
+    return _rows_enlarged(tf.transpose(turned, (0, 2, 1, 3)), starts[:, 0], sides[:, 0])
+
+
+def _rows_enlarged(images: tf.Tensor, starts: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
+    """Some rows of every image, enlarged to its height."""
+    first, second, weights = _neighbours(starts, sides, images.shape[1])
+    one, other = (tf.cast(tf.gather(images, each, axis=1, batch_dims=1), tf.int32) for each in (first, second))
+    levels = one * 2**_WEIGHT_BITS + (other - one) * weights[:, :, tf.newaxis, tf.newaxis]
+    return tf.cast(tf.bitwise.right_shift(levels + 2 ** (_WEIGHT_BITS - 1), _WEIGHT_BITS), tf.uint8)
 
 
 def _neighbours(starts: tf.Tensor, sides: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Of each line of the result the two it lies between, and the weight of the second, int32, `(batch, size)`."""
+    """Of each row of the result the two it lies between, and the weight of the second, int32, `(batch, size)`."""
     sides, starts = sides[:, tf.newaxis], starts[:, tf.newaxis]
-    # The centre of line i is at (i + 1/2) side / size - 1/2 of the part; in units of 1 / (2 size) that is whole.
+    # The centre of row i is at (i + 1/2) side / size - 1/2 of the part; in units of 1 / (2 size) that is whole.
     centres = (2 * tf.range(size, dtype=tf.int64) + 1) * sides - size
     below = centres // (2 * size)
     weights = ((centres - 2 * size * below) * 2**_WEIGHT_BITS + size) // (2 * size)
     first, second = (starts + tf.clip_by_value(below + step, 0, sides - 1) for step in (0, 1))
     return tf.cast(first, tf.int32), tf.cast(second, tf.int32), tf.cast(weights, tf.int32)
-
-
-def _between(first: tf.Tensor, second: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    half = 2 ** (_WEIGHT_BITS - 1)
-    levels = first * 2**_WEIGHT_BITS + (second - first) * weights + half
-    return tf.cast(tf.bitwise.right_shift(levels, _WEIGHT_BITS), tf.uint8)
 
 
 def _smallest_and_largest(name: str, given: Any, bounds: Bounds) -> tuple[float, float]:
