@@ -10,17 +10,15 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import os
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import Worker
 from benchmarks.report import write_into
-from benchmarks.variants import FIRST_STEP, GROUPS, STEPS, VARIANTS
+from benchmarks.variants import FIRST_STEP, GROUPS, INFERENCE, OWN_PICTURES, STEPS, TRAINING, VARIANTS
 
 RESULTS = Path(__file__).parent / "results"
 OURS = ("train_float32", "train_bfloat16")
@@ -46,49 +44,6 @@ RATIOS: dict[str, tuple[str | tuple[str, ...], str | tuple[str, ...]]] = {
     "onnx_vs_keras_batch_1": ("onnx_batch_1", "keras_batch_1"),
     "onnx_vs_keras_batch_256": ("onnx_batch_256", "keras_batch_256"),
 }
-
-
-class Worker:
-    """A variant in a process of its own; see `benchmarks.worker`."""
-
-    def __init__(self, name: str, steps: int = STEPS):
-        self.name = name
-        self._started = time.perf_counter()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "BENCHMARK_STEPS": str(steps)},
-        )
-        self.rounds: list[float] = []
-        self.peak_mib = 0.0
-
-    def first_round(self) -> float:
-        """Wait until it is ready; seconds from the start of its process."""
-        self._answer()
-        return time.perf_counter() - self._started
-
-    def measure(self) -> float:
-        assert self._process.stdin
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        answer = self._answer()
-        self.rounds.append(answer["images_per_second"])
-        self.peak_mib = answer["peak_mib"]
-        return self.rounds[-1]
-
-    def stop(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the process of {self.name} ended with exit code {self._process.wait()}")
-        return json.loads(line)
 
 
 def measure_group(names: Sequence[str], rounds: int) -> list[Worker]:
@@ -148,7 +103,7 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: 5)")
     parser.add_argument("--starts", type=int, help="how often the first step is timed (default: as --rounds)")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=[*TRAINING, *INFERENCE], metavar="NAME")
     parser.add_argument("--output", type=Path, default=None, help="default: benchmarks/results/cpu.json or gpu.json")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="also put the figures between the marks in this page")
     arguments = parser.parse_args()
@@ -156,7 +111,7 @@ def main() -> None:
     about = machine()
     print(f"{about['hardware']}; {arguments.rounds} rounds of {STEPS} steps", flush=True)
     workers: list[Worker] = []
-    for group in GROUPS:
+    for group in (*GROUPS, tuple(OWN_PICTURES)):
         if names := [name for name in group if name in arguments.variants]:
             workers += measure_group(names, arguments.rounds)
     times = arguments.rounds if arguments.starts is None else arguments.starts

@@ -67,15 +67,16 @@ def fit(precision: str = "float32", gated: bool = True, stock_norm: bool = False
     return _epochs(model, data.train(BATCH, () if look_ahead else tasks, seed=0))
 
 
-def recipe(name: str) -> Round:
-    """An epoch of a named recipe with three tasks, as `python -m keras_gssl.recipes.cifar10_lt --recipe` trains it."""
+def recipe(name: str, side: int = 32, count: int = COUNT, **settings: Any) -> Round:
+    """An epoch of a named recipe, with three tasks if not said otherwise, as `cifar10_lt --recipe` trains it."""
     from keras_gssl.recipes.cifar_lt import CifarSettings
     from keras_gssl.runs.building import build_model, training_batches
     from keras_gssl.runs.presets import preset_values
 
-    data, settings = make_data(), CifarSettings(**preset_values(name, CifarSettings.full_epochs))
-    model = build_model(settings, data)
-    return _epochs(model, training_batches(settings, data, model))
+    data = make_data(count, side)
+    chosen = CifarSettings(**{**preset_values(name, CifarSettings.full_epochs), **settings})
+    model = build_model(chosen, data)
+    return _epochs(model, training_batches(chosen, data, model))
 
 
 def _epochs(model: Any, batches: Any) -> Round:
@@ -189,7 +190,13 @@ INFERENCE: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
     for batch, count in IMAGES.items()
     for kind in FORMATS
 }
-VARIANTS = {**TRAINING, **INFERENCE}
+#: How own pictures are trained if nothing is said, in the size and with the network of comparisons and of one run.
+OWN: dict[str, Any] = {"name": "fast", "tasks": (), "gating": "none", "augmentations": ("randaugment",)}
+OWN_PICTURES: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
+    "own_pictures_32": (recipe, {**OWN, "backbone": "resnet14"}, COUNT),
+    "own_pictures_64": (recipe, {**OWN, "backbone": "resnet18_small", "side": 64, "count": COUNT // 8}, COUNT // 8),
+}
+VARIANTS = {**TRAINING, **INFERENCE, **OWN_PICTURES}
 #: What is measured together; all processes of a group are alive at once.
 GROUPS = (tuple(TRAINING), tuple(INFERENCE))
 FIRST_STEP = ("train_float32", "train_bfloat16", "torch_float32")

@@ -231,6 +231,7 @@ ROOMS = {
         '"predict letter.txt letter.txt"', '"predict none.onnx photos"',
         '"explain nowhere sample:0"', '"audit nowhere"',
         '"watch nowhere"', '"compare nowhere"', '"compare photos --folds 1"',
+        '"compare photos --jobs 0"', '"compare photos --jobs 2 --ray auto"',
         '"compare photos --methods ce balanced:margin"', '"compare photos --methods ce balanced:augmentations=cut"',
         '"tables letter.txt"',
         '"tables none.toml"',

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "keras_gssl"
 FLOORS = [
     {
         "version",
+        "cores",
         "files",
         "lazy",
         "quiet_tensorflow",

@@ -8,7 +8,6 @@ augmented: in tf.data on the CPU, or within the training step on the GPU, which 
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from keras_gssl.backend import tf
 from keras_gssl.bounds import COUNT, SEED, WHOLE
+from keras_gssl.cores import usable_cores
 from keras_gssl.data.augmentations.base import ImageAugmentation
 from keras_gssl.data.augmentations.shifts import random_crop, random_mirror
 from keras_gssl.data.mixing import MIXED_CLASS, OWN_SHARE, Mixing, Partners
@@ -29,7 +29,7 @@ CLASS_KEY = "class"
 NUMBER_KEY = "batch_number"  # in place of the tasks' labels, where the training step is to augment the batch
 UNALTERED_KEY = "unaltered_images"  # images before the tasks altered them, for what looks ahead
 PARTNER_KEY = "mixed_image"  # likewise, the images that are to be mixed in
-PARALLEL_CALLS = min(16, os.cpu_count() or 2)
+PARALLEL_CALLS = min(16, len(usable_cores()))
 PREFETCHED_BATCHES = 4
 
 Batch = tuple[tf.Tensor, dict[str, tf.Tensor]]

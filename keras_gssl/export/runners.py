@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.cores import usable_cores
 from keras_gssl.errors import UserError
 from keras_gssl.export.interface import INPUT_NAME, Runner
 from keras_gssl.quiet_tensorflow import held_back
@@ -64,7 +65,7 @@ def litert_runner(path: str | os.PathLike[str]) -> Runner:
 
     with quiet_litert():
         try:
-            interpreter = tf.lite.Interpreter(os.fspath(path), num_threads=os.cpu_count())
+            interpreter = tf.lite.Interpreter(os.fspath(path), num_threads=len(usable_cores()))
         except ValueError as error:
             raise UserError(f"LiteRT cannot load {path}: {str(error).splitlines()[0]}") from error
     current: list[int] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class EpochWriter(keras.callbacks.Callback):
                 f"file back from a copy, or train anew in another folder."
             )
         self.history = History(folder.history, folder.manifest, rows)
-        self.best = max((figure for row in rows if (figure := deciding(row)) is not None), default=-1.0)
+        self.best = best_so_far(folder, rows)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         row = {"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}}
@@ -50,6 +50,22 @@ class EpochWriter(keras.callbacks.Callback):
             save_model(self.model, self.folder, written)
             self.folder.manifest.check(written)  # as it is on the disk, before an older one goes
             remove_old_checkpoints(self.folder, KEPT)
+
+
+def best_so_far(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> float:
+    """What an epoch must exceed to become `best.keras`. Where that file was lost, any of those still to come does: said
+    before they are trained, since a run of hours must not end in an error about it."""
+    figures = [figure for row in rows if (figure := deciding(row)) is not None]
+    if not figures:
+        return -1.0
+    if not folder.best.exists():
+        print(
+            f"{folder.best} is missing, of an epoch with {max(figures):.2%}: it becomes the best of the epochs still "
+            f"to come."
+        )
+        return -1.0
+    folder.manifest.check(folder.best)
+    return max(figures)
 
 
 def deciding(row: Mapping[str, Any]) -> float | None:

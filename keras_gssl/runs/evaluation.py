@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from scipy.special import softmax
 
 from keras_gssl.backend import keras, tf
+from keras_gssl.cores import usable_cores
 from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.files import write_json
@@ -152,4 +152,4 @@ def hardware() -> str:
             line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
         ]
         model = names[0] if names else model
-    return ", ".join([*gpus, f"{os.cpu_count()} CPU cores ({model})"])
+    return ", ".join([*gpus, f"{len(usable_cores())} CPU cores ({model})"])

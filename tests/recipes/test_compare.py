@@ -22,6 +22,7 @@ from keras_gssl.recipes.tables import runner
 from keras_gssl.runs.result import RunResult, Scores
 from keras_gssl.runs.titles import PLAIN
 from tests.pictures import make_folder
+from tests.recipes.small_tables import ended_at_once
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ def test_a_comparison_from_folder_to_page_goes_on_where_it_was(photos, tmp_path,
         with contextlib.redirect_stdout(log):
             return run_as_command(image_folder.main, command[3:])
 
-    monkeypatch.setattr(runner, "_ended", run_here)
+    monkeypatch.setattr(runner, "started", ended_at_once(run_here))
     usual = [str(photos), "--quick", "--folds", "2", "--set", "image_size=32", "backbone=resnet8", "-o", str(tmp_path)]
     command = [*usual, "--methods", "ce", "balanced:augmentations=randaugment"]
     with pytest.raises(UserError, match="holds no finished runs of this comparison"):

@@ -8,14 +8,17 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from keras_gssl.cores import usable_cores
+from keras_gssl.errors import UserError
 from keras_gssl.recipes.tables import command as tables
 from keras_gssl.recipes.tables import runner
 from keras_gssl.recipes.tables.grid import read_table, select
 from keras_gssl.runs.folder import RunFolder
-from tests.recipes.small_tables import ROOT, result
+from tests.recipes.small_tables import ROOT, ended_at_once, result
 
 
 @pytest.mark.parametrize("how", [-signal.SIGKILL, 143])
@@ -56,7 +59,7 @@ def _in_turn(small, results, monkeypatch, failing="", killed_once="", how=-signa
         folder.metrics.write_text(json.dumps(result(run, 0.5, 0.5).to_json()))
         return 0
 
-    monkeypatch.setattr(runner, "_ended", process)
+    monkeypatch.setattr(runner, "started", ended_at_once(process))
     return tables.main([str(small), "--results", str(results), "--seeds", "0", "--columns", "CIFAR 0.05"])
 
 
@@ -71,38 +74,96 @@ def test_a_real_run_in_turn(of_pictures, tmp_path, monkeypatch, capsys):
 
 
 SLOW_TO_STOP = """
-import pathlib, signal, sys, time
+import os, pathlib, signal, sys, time
 def stop(number, frame):
     time.sleep(1)
-    pathlib.Path("saved").write_text(str(number))
+    pathlib.Path(f"saved-{os.getpid()}").write_text(str(number))
     sys.exit(128 + number)
 signal.signal(signal.SIGTERM, stop), signal.signal(signal.SIGINT, stop)
-pathlib.Path("started").touch()
+pathlib.Path(f"started-{os.getpid()}").touch()
 time.sleep(60)
 """
 
 
 STOPPED = """
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 from keras_gssl.errors import as_command
-from keras_gssl.recipes.tables.runner import _ended
-code = "import sys; exec(sys.argv[1])"
-sys.exit(as_command(lambda: _ended([sys.executable, "-c", code, sys.argv[1]], sys.stdout)))
+from keras_gssl.recipes.tables import runner
+start = runner.started
+runner.started = lambda command, log, cores: start([sys.executable, "-c", sys.argv[1]], log, cores)
+runner.arguments = lambda run, folder: []
+runner.finished = lambda run, folder: None
+runs = [SimpleNamespace(name=name, title=name, recipe="none") for name in ("one", "two", "never begun")]
+sys.exit(as_command(lambda: list(runner.run_here(runs, Path(), jobs=2))))
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_who_stops_a_table_lets_its_run_save_its_state(tmp_path, number):
+def test_who_stops_a_table_lets_its_runs_save_their_states(tmp_path, number):
     """A signal to the command; a terminal sends SIGINT to its whole group."""
     command = [sys.executable, "-c", STOPPED, SLOW_TO_STOP]
     with subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True
     ) as table:
-        while table.poll() is None and not (tmp_path / "started").exists():
+        while table.poll() is None and len(list(tmp_path.glob("started-*"))) < 2:
             time.sleep(0.05)
         os.killpg(table.pid, number) if number == signal.SIGINT else table.send_signal(number)
         assert table.wait(20) == 128 + number
-    assert (tmp_path / "saved").read_text() == str(int(number))
+    assert [file.read_text() for file in tmp_path.glob("saved-*")] == [str(int(number))] * 2
+    assert len(list(tmp_path.glob("started-*"))) == 2
+
+
+def test_jobs_go_on_at_once_each_on_cores_of_its_own(small, tmp_path, monkeypatch):
+    """Four runs, two at once: the second takes longest, so the third and fourth end before it."""
+    runs = read_table(small, {}).runs[:4]
+    steps = dict(zip((run.name for run in runs), (1, 5, 1, 2), strict=True))
+    going, most = {}, []
+
+    def started(command, log, cores):
+        folder = RunFolder(command[command.index("--run-dir") + 1])
+        name, left = folder.path.name, steps[folder.path.name]
+        going[name] = tuple(cores)
+        most.append(dict(going))
+
+        def poll():
+            nonlocal left
+            left -= 1
+            if left:
+                return None
+            folder.path.mkdir(parents=True)
+            (run,) = [each for each in runs if each.name == name]
+            folder.metrics.write_text(json.dumps(result(run, 0.5, 0.5).to_json()))
+            going.pop(name)
+            return 0
+
+        return SimpleNamespace(returncode=0, poll=poll)
+
+    monkeypatch.setattr(runner, "started", started)
+    monkeypatch.setattr(runner, "usable_cores", lambda: [3, 5, 6])
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0)
+    ended = [outcome.run for outcome in runner.run_here(runs, tmp_path, jobs=2)]
+    assert ended == [runs[0], runs[2], runs[3], runs[1]]
+    assert [sorted(cores.values()) for cores in most] == [[(3,)], [(3,), (5, 6)], [(3,), (5, 6)], [(3,), (5, 6)]]
+
+
+def test_a_process_keeps_to_its_cores(tmp_path):
+    (core, *_) = usable_cores()
+    code = "import os, time; time.sleep(1); print(os.environ['TF_NUM_INTRAOP_THREADS'], os.sched_getaffinity(0))"
+    if not hasattr(os, "sched_getaffinity"):
+        code = f"import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], {{{core}}})"
+    with (tmp_path / "log").open("w") as log:
+        assert runner.started([sys.executable, "-c", code], log, [core]).wait() == 0
+    assert (tmp_path / "log").read_text() == f"1 {{{core}}}\n"
+
+
+def test_jobs_that_cannot_be_meant_are_one_line(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for options, message in ((["--jobs", "0"], "at least 1, received 0"), (["--jobs", "2", "--ray", "auto"], "--ray")):
+        with pytest.raises(UserError, match=message):
+            tables.main([str(small), *options])
+    assert not list(tmp_path.glob("runs")), "before anything is made"
 
 
 def test_ray_cluster_of_two_workers_one_killed(of_pictures, tmp_path, monkeypatch, capsys):

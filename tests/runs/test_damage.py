@@ -71,6 +71,18 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_as_if_nothing_ha
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_lost_best_model_is_said_at_once_and_is_one_of_the_epochs_to_come(runs, tmp_path, capsys):
+    folder = RunFolder(shutil.copytree(runs / "going", tmp_path / "run"))
+    (before,) = [row["val_accuracy"] for row in folder.read_history() if row["val_accuracy"]][-1:]
+    folder.best.unlink()
+    image_folder.main(["--resume", "--run-dir", str(folder.path)])
+    said = capsys.readouterr().out
+    assert f"best.keras is missing, of an epoch with {float(before):.2%}" in said.split("Epoch")[0]
+    assert len(folder.read_history()) == 3  # one was still to come
+    for one, other in zip(keras.models.load_model(folder.best).get_weights(), weights_of(folder), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def weights_of(folder):
     return keras.models.load_model(folder.last).get_weights()
 

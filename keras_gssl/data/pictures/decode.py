@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_gssl.cores import usable_cores
+
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FITS = ("crop", "pad")
 PAPER = (255, 255, 255)  # what shows through transparent pixels
@@ -178,7 +180,7 @@ def read_all(
             look_at(position, pixels)
 
     # Pillow decodes without holding Python's lock, and warns of oddities in files that it can read all the same.
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(len(usable_cores())) as pool:
         warnings.simplefilter("ignore")
         for _ in pool.map(read, range(len(paths)), chunksize=16):
             pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import tf
+from keras_gssl.cores import usable_cores
 from keras_gssl.data.pictures.decode import DepthRange, PictureError, read_picture
 from keras_gssl.data.pictures.files import ImageFiles
 from keras_gssl.errors import UserError
@@ -61,4 +61,4 @@ class PictureFiles(ImageFiles):
 
 @cache
 def _readers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="pictures")
+    return ThreadPoolExecutor(len(usable_cores()), thread_name_prefix="pictures")

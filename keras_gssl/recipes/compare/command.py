@@ -4,6 +4,7 @@
     python -m keras_gssl.recipes.compare photos --folds 5                       # every picture is tested once
     python -m keras_gssl.recipes.compare photos --methods ce ldam-drw --seeds 0 1 2 3 --set epochs=50 backbone=resnet14
     python -m keras_gssl.recipes.compare photos --methods balanced balanced:margin=0.2    # the same, but for a setting
+    python -m keras_gssl.recipes.compare photos --jobs 2                        # two runs at once, half the cores each
     python -m keras_gssl.recipes.compare cifar10_lt --ray auto --gpus-per-run 0.25
     python -m keras_gssl.recipes.compare photos --report                        # runs nothing, makes the page again
 
@@ -25,7 +26,8 @@ from keras_gssl.recipes.compare.page import summary, write_page
 from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan, read_method, usual_methods
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
-from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
+from keras_gssl.recipes.tables.outcome import Outcome, log_file
+from keras_gssl.recipes.tables.spread import add_options, check_options, outcomes
 from keras_gssl.runs.durations import duration
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.methods import METHODS as KNOWN
@@ -35,6 +37,7 @@ FIGURES = ("balanced_accuracy", "accuracy", "few")
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.recipes.compare") -> int:
     arguments = _parser(prog).parse_args(argv)
+    check_options(arguments)
     settings = dict(assignment(text) for text in arguments.set)
     if arguments.quick:
         settings["quick"] = True
@@ -73,9 +76,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: compare/NAME")
     parser.add_argument("--quick", action="store_true", help="trials of seconds, which say nothing of the methods")
     parser.add_argument("--report", action="store_true", help="run nothing; make the page from the runs that are there")
-    parser.add_argument("--ray", metavar="ADDRESS", help="spread the runs over a Ray cluster: its address, or auto")
-    parser.add_argument("--cpus-per-run", type=float, default=1.0, help="CPU cores of a run on Ray (default: 1)")
-    parser.add_argument("--gpus-per-run", type=float, default=0.0, help="share of a GPU of a run on Ray (default: 0)")
+    add_options(parser)
     return parser
 
 
@@ -98,13 +99,8 @@ def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcom
     there = f", {len(runs) - len(missing)} of them there already" if len(missing) < len(runs) else ""
     told = " The time that is left is told after the first." if len(missing) > 1 else ""
     print(f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}{there}.{told}", flush=True)
-    outcomes = (
-        run_on_ray(runs, folders, arguments.ray, arguments.cpus_per_run, arguments.gpus_per_run)
-        if arguments.ray
-        else run_in_turn(runs, folders)
-    )
     failed, begin, trained = [], time.monotonic(), 0
-    for number, outcome in enumerate(outcomes, start=1):
+    for number, outcome in enumerate(outcomes(runs, folders, arguments), start=1):
         trained += outcome.run in missing
         ahead = len(missing) - trained
         if outcome.result is None:
@@ -112,10 +108,22 @@ def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcom
             print(f"   {number}/{len(runs)} {outcome.run.title}: failed", flush=True)
             continue
         last = outcome.result.last_epoch
-        left = f", about {duration((time.monotonic() - begin) / trained * ahead)} left" if trained and ahead else ""
+        seconds = time_left(time.monotonic() - begin, trained, ahead, arguments.jobs) if trained else 0
+        left = f", about {duration(seconds)} left" if seconds else ""
         print(
             f"   {number}/{len(runs)} {outcome.run.title}: accuracy "
             f"{100 * last.accuracy:.2f} %, balanced {100 * (last.balanced_accuracy or 0):.2f} %{left}",
             flush=True,
         )
     return failed
+
+
+def time_left(seconds: float, trained: int, ahead: int, jobs: int) -> float:
+    """Seconds until all runs are there, where `trained` of them took `seconds` and as many as `jobs` go on at once.
+
+    >>> from keras_gssl.recipes.compare.command import time_left
+    >>> time_left(60, trained=1, ahead=5, jobs=1), time_left(60, trained=1, ahead=5, jobs=2)
+    (300.0, 120.0)
+    """
+    done, all_of_them = (-(-count // jobs) for count in (trained, trained + ahead))
+    return seconds / done * (all_of_them - done)

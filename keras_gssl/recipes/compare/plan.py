@@ -12,7 +12,7 @@ from keras_gssl.errors import UserError
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import Run, make_run
-from keras_gssl.recipes.tables.runner import finished
+from keras_gssl.recipes.tables.outcome import finished
 from keras_gssl.runs.methods import METHODS as KNOWN
 from keras_gssl.runs.result import RunResult
 from keras_gssl.runs.settings import TrainingSettings

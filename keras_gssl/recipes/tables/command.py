@@ -1,6 +1,7 @@
 """Run what a table of the paper still lacks, and print it: the paper's figures beside ours.
 
     python -m keras_gssl.recipes.tables recipes/table1.toml                          # one run after the other
+    python -m keras_gssl.recipes.tables recipes/table1.toml --jobs 2                 # two at once, half the cores each
     python -m keras_gssl.recipes.tables recipes/table1.toml --ray auto --gpus-per-run 0.25
     python -m keras_gssl.recipes.tables recipes/table1.toml --rows LDAM-DRW --seeds 0 1 --set epochs=20
     python -m keras_gssl.recipes.tables recipes/table1.toml --report                 # run nothing, print the table
@@ -23,12 +24,14 @@ from keras_gssl.files import write_text
 from keras_gssl.recipes.command_line import read_value
 from keras_gssl.recipes.tables.grid import Run, Table, read_table, select, slug
 from keras_gssl.recipes.tables.ledger import Ledger
+from keras_gssl.recipes.tables.outcome import Outcome, log_file
 from keras_gssl.recipes.tables.report import markdown, picture
-from keras_gssl.recipes.tables.runner import Outcome, log_file, run_in_turn, run_on_ray
+from keras_gssl.recipes.tables.spread import add_options, check_options, outcomes
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.recipes.tables") -> int:
     arguments = _parser(prog).parse_args(argv)
+    check_options(arguments)
     overrides = dict(assignment(text) for text in arguments.set)
     if arguments.quick:
         overrides["quick"] = True
@@ -58,9 +61,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="trials of seconds; they do not enter the results")
     parser.add_argument("--report", action="store_true", help="run nothing; print the table and draw it")
-    parser.add_argument("--ray", metavar="ADDRESS", help="spread the runs over a Ray cluster: its address, or auto")
-    parser.add_argument("--cpus-per-run", type=float, default=1.0, help="CPU cores of a run on Ray (default: 1)")
-    parser.add_argument("--gpus-per-run", type=float, default=0.0, help="share of a GPU of a run on Ray (default: 0)")
+    add_options(parser)
     parser.add_argument("--runs-dir", type=Path, default=None, help="where runs are kept (default: runs/TABLE)")
     parser.add_argument(
         "--results", type=Path, default=Path("recipes/results"), help="folder of results (default: recipes/results)"
@@ -91,13 +92,8 @@ def _run_what_is_missing(table: Table, ledger: Ledger, arguments: argparse.Names
         f"{table.title}: {len(unique)} runs, {len(unique) - len(missing)} already in {arguments.results}.", flush=True
     )
     folders = _runs_dir(arguments)
-    outcomes = (
-        run_on_ray(missing, folders, arguments.ray, arguments.cpus_per_run, arguments.gpus_per_run)
-        if arguments.ray
-        else run_in_turn(missing, folders)
-    )
     failed = []
-    for outcome in outcomes:
+    for outcome in outcomes(missing, folders, arguments):
         if outcome.result is None:
             failed.append(outcome)
             print(f"   failed: {outcome.run.name}", flush=True)

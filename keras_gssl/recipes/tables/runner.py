@@ -1,4 +1,4 @@
-"""Running the runs of a table: one after the other, or spread over a Ray cluster."""
+"""Runs on this machine: one after the other, or some at once."""
 
 from __future__ import annotations
 
@@ -7,155 +7,106 @@ import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from keras_gssl.errors import INTERRUPTED, TERMINATED, UserError
-from keras_gssl.extras import extra
+from keras_gssl.cores import keep_to, shares_of, threads_for, usable_cores
+from keras_gssl.errors import INTERRUPTED, TERMINATED
 from keras_gssl.interrupts import Terminated
-from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run
-from keras_gssl.recipes.tables.ledger import same_experiment
-from keras_gssl.runs.folder import RunFolder
-from keras_gssl.runs.result import RunResult, read_result
+from keras_gssl.recipes.tables.outcome import RETRIES, Outcome, arguments, finished, log_file
 
-RETRIES = 3
-PASSED_ON = ("TFDS_DATA_DIR", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "KERAS_HOME")
+POLL_SECONDS = 0.2
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a run ended: with a result, or with a reason why it has none."""
-
-    run: Run
-    folder: Path
-    result: RunResult | None = None
-    failure: str | None = None
-
-
-def log_file(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".log")
-
-
-def arguments(run: Run, folder: Path) -> list[str]:
-    """The recipe's command line: a run that has begun goes on where it was."""
-    return run.argv(folder) + (["--resume"] if RunFolder(folder).settings.exists() else [])
-
-
-def finished(run: Run, folder: Path) -> Outcome | None:
-    """The outcome of a run whose metrics are there; of another experiment in its folder, a failure."""
-    path = RunFolder(folder).metrics
-    if not path.exists():
-        return None
-    result = read_result(RunFolder(folder).manifest.check(path))
-    if same_experiment(run.recipe, result.settings, run.settings.effective().to_json()):
-        return Outcome(run, folder, result)
-    return Outcome(run, folder, failure="its folder holds a finished run of other settings; choose another --runs-dir")
-
-
-def run_in_turn(runs: Sequence[Run], folders: Path) -> Iterator[Outcome]:
-    """Each run in a process of its own, so that not even a crash of TensorFlow stops the others."""
-    for run in runs:
-        folder = folders / run.name
-        log_file(folder).parent.mkdir(parents=True, exist_ok=True)
-        code = 0
-        for _ in range(1 + RETRIES):
-            if done := finished(run, folder):
-                yield done
-                break
-            print(f"{run.title or run.name} ...", flush=True)
-            command = [sys.executable, "-m", f"keras_gssl.recipes.{run.recipe}", *arguments(run, folder)]
-            with log_file(folder).open("a", encoding="utf-8") as log:
-                code = _ended(command, log)
-            if code > 0 and code not in (INTERRUPTED, TERMINATED):  # it failed by itself and would again
-                yield Outcome(run, folder, failure=f"exit code {code}: {_last_line(log_file(folder))}")
-                break
-        else:
-            yield finished(run, folder) or Outcome(run, folder, failure=f"killed {1 + RETRIES} times ({code})")
-
-
-def _ended(command: Sequence[str], log: IO[str]) -> int:
-    """The exit code of a run; who stops the table stops the run in good order, which then has saved its state."""
-    with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt as stop:
-            if isinstance(stop, Terminated):  # of a terminal's Ctrl-C the run knows; asked twice, it ends at once
-                process.terminate()
-            process.wait()
-            raise
-
-
-def run_on_ray(
-    runs: Sequence[Run], folders: Path, address: str, cpus_per_run: float, gpus_per_run: float
-) -> Iterator[Outcome]:
-    """The runs as tasks of a Ray cluster; those whose worker dies are resumed on another one.
+def run_here(runs: Sequence[Run], folders: Path, jobs: int = 1) -> Iterator[Outcome]:
+    """Each run in a process of its own, so that not even a crash of TensorFlow stops the others.
 
     Args:
         runs: Runs.
-        folders: Where run folders are made; on a cluster of several machines a folder that all of them share.
-        address: Of the cluster; `"auto"` finds a running one, or starts a local one if there is none.
-        cpus_per_run, gpus_per_run: What one run takes; 0.25 GPUs lets four runs share one.
+        folders: Where run folders are made.
+        jobs: How many go on at once, each on its share of the cores; one alone has all of them.
+
+    Yields:
+        Outcomes, in the order in which the runs end.
     """
-    with extra("sweep", "--ray needs the package"):
-        import ray
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    with _connected(ray, address, environment):
-        if ray.cluster_resources().get("GPU") and not gpus_per_run:
-            raise UserError(
-                "The Ray cluster has GPUs: say how much of one a run takes, for example --gpus-per-run 0.25."
-            )
-        # max_calls=1: a fresh process per run, as with run_in_turn. max_retries counts died workers, not errors.
-        task = ray.remote(max_calls=1, max_retries=RETRIES, num_cpus=cpus_per_run, num_gpus=gpus_per_run)(
-            _run_in_worker
-        )
-        pending = {
-            task.remote(run.recipe, run, str((folders / run.name).resolve()), max(1, int(cpus_per_run))): run
-            for run in runs
-        }
-        while pending:
-            (reference,), _ = ray.wait(list(pending), num_returns=1)
-            run = pending.pop(reference)
-            folder = folders / run.name
-            try:
-                ray.get(reference)
-                yield finished(run, folder) or Outcome(run, folder, failure="it ended without metrics")
-            except ray.exceptions.RayError as error:
-                reason = str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
-                yield Outcome(run, folder, failure=reason)
+    free = shares_of(usable_cores(), jobs) if jobs > 1 else [[]]
+    waiting = deque(_Attempts(run, folders / run.name) for run in runs)
+    going: list[_Attempts] = []
+    with _ending_in_good_order(going):
+        while waiting or going:
+            while waiting and free:
+                attempts = waiting.popleft()
+                if outcome := attempts.outcome():
+                    yield outcome
+                else:
+                    attempts.begin(free.pop(0))
+                    going.append(attempts)
+            ended = [each for each in going if each.ended()]
+            for each in ended:
+                going.remove(each)
+                free.append(each.cores)
+                waiting.appendleft(each)  # it has an outcome now, or is resumed
+            if not ended:
+                time.sleep(POLL_SECONDS)
 
 
-def _run_in_worker(recipe: str, run: Run, folder: str, threads: int) -> None:
-    from keras_gssl.backend import tf
+@dataclasses.dataclass
+class _Attempts:
+    """A run and what was done to finish it: it is begun, and resumed where its process was killed."""
 
-    if not tf.config.list_physical_devices("GPU"):
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-    path = Path(folder)
-    if finished(run, path):
-        return
-    log_file(path).parent.mkdir(parents=True, exist_ok=True)
-    main: Callable[[Sequence[str] | None], Any] = RECIPES[recipe].main
-    with log_file(path).open("a", buffering=1, encoding="utf-8") as log, contextlib.redirect_stdout(log):
-        main(arguments(run, path))
+    run: Run
+    folder: Path
+    begun: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    cores: list[int] = dataclasses.field(default_factory=list)
+
+    def begin(self, cores: list[int]) -> None:
+        print(f"{self.run.title or self.run.name} ...", flush=True)
+        command = [sys.executable, "-m", f"keras_gssl.recipes.{self.run.recipe}", *arguments(self.run, self.folder)]
+        log_file(self.folder).parent.mkdir(parents=True, exist_ok=True)
+        with log_file(self.folder).open("a", encoding="utf-8") as log:
+            self.process = started(command, log, cores)
+        self.cores, self.begun = cores, self.begun + 1
+
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def outcome(self) -> Outcome | None:
+        """How the run ended, or None where a process is to be begun for it."""
+        code = 0 if self.process is None else self.process.returncode
+        if code > 0 and code not in (INTERRUPTED, TERMINATED):  # it failed by itself and would again
+            return Outcome(self.run, self.folder, failure=f"exit code {code}: {_last_line(log_file(self.folder))}")
+        if self.begun > RETRIES:
+            killed = Outcome(self.run, self.folder, failure=f"killed {self.begun} times ({code})")
+            return finished(self.run, self.folder) or killed
+        return finished(self.run, self.folder)
+
+
+def started(command: Sequence[str], log: IO[str], cores: Sequence[int]) -> subprocess.Popen[bytes]:
+    """The process of a run; without cores it takes those it finds."""
+    environment = {**os.environ, **threads_for(cores)}
+    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    keep_to(cores, process)
+    return process
 
 
 @contextlib.contextmanager
-def _connected(ray: Any, address: str, environment: dict[str, str]) -> Iterator[None]:
-    options = {"runtime_env": {"env_vars": environment}, "log_to_driver": False, "logging_level": "ERROR"}
-    already = ray.is_initialized()
-    if not already:
-        try:
-            ray.init(address=address, **options)
-        except ConnectionError as error:
-            if address != "auto":
-                raise UserError(f"Cannot reach a Ray cluster at {address}: {error}") from error
-            ray.init(**options)
+def _ending_in_good_order(going: Sequence[_Attempts]) -> Iterator[None]:
+    """Who stops the table stops its runs in good order, which then have saved their state."""
     try:
         yield
-    finally:
-        if not already:
-            ray.shutdown()
+    except BaseException as stop:
+        processes = [each.process for each in going if each.process is not None]
+        if isinstance(stop, Terminated) or not isinstance(stop, KeyboardInterrupt):
+            for process in processes:  # of a terminal's Ctrl-C they know; asked twice, they end at once
+                process.terminate()
+        for process in processes:
+            process.wait()
+        raise
 
 
 def _last_line(path: Path) -> str:
