@@ -194,7 +194,7 @@ INFERENCE: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
 OWN: dict[str, Any] = {"name": "fast", "tasks": (), "gating": "none", "augmentations": ("randaugment",)}
 OWN_PICTURES: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
     "own_pictures_32": (recipe, {**OWN, "backbone": "resnet14"}, COUNT),
-    "own_pictures_64": (recipe, {**OWN, "backbone": "resnet18_small", "side": 64, "count": COUNT // 8}, COUNT // 8),
+    "own_pictures_64": (recipe, {**OWN, "backbone": "resnet18_imagenet", "side": 64, "count": COUNT // 8}, COUNT // 8),
 }
 VARIANTS = {**TRAINING, **INFERENCE, **OWN_PICTURES}
 #: What is measured together; all processes of a group are alive at once.

@@ -7,6 +7,13 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from keras_gssl.cores import shares_of, usable_cores
+
+if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
+    # Cores of its own for each process: several TensorFlows on the same ones get into each other's way.
+    shares = shares_of(usable_cores(), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.sched_setaffinity(0, shares[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))])
+
 import numpy as np
 import pytest
 

@@ -120,3 +120,14 @@ def test_minutes_to_an_accuracy_are_those_of_the_run_or_of_a_measured_speed(tmp_
         with pytest.raises(SystemExit):
             time_to_accuracy.main([runs, f"--speeds={tmp_path}/speeds.json"])
         assert message in capsys.readouterr().err
+
+
+def test_the_page_has_what_several_trainings_at_once_were_measured_to_bring():
+    page, running = ((ROOT / "docs" / name).read_text() for name in ("speed.md", "running.md"))
+    measured = json.loads((ROOT / "benchmarks/results/jobs.json").read_text())["images_per_second"]
+    for entry in measured.values():
+        rounds = entry["ratio"]["rounds"]
+        assert f"| {entry['ratio']['median']:.2f} ({min(rounds):.2f} to {max(rounds):.2f}) |" in page
+    for name in ("own_pictures_32", "own_pictures_64"):
+        ratio = measured[name]["ratio"]
+        assert f"{ratio['median']:.2f} times" in running and f"({min(ratio['rounds']):.2f} to" in running
