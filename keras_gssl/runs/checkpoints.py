@@ -7,14 +7,16 @@ import errno
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from keras_gssl.backend import keras, save, tf
 from keras_gssl.errors import StorageError, UserError
-from keras_gssl.files import remove
+from keras_gssl.files import remove, write_json
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.history import History
 from keras_gssl.runs.manifest import DamagedFileError
+
+_Row = TypeVar("_Row", bound=Mapping[str, Any])
 
 KEPT = 2  # checkpoints: should the last one turn out to be damaged, the one before it is there
 
@@ -55,17 +57,21 @@ class EpochWriter(keras.callbacks.Callback):
 def best_so_far(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> float:
     """What an epoch must exceed to become `best.keras`. Where that file was lost, any of those still to come does: said
     before they are trained, since a run of hours must not end in an error about it."""
-    figures = [figure for row in rows if (figure := deciding(row)) is not None]
+    figures = [figure for row in rows_of_best(folder, rows) if (figure := deciding(row)) is not None]
     if not figures:
         return -1.0
-    if not folder.best.exists():
-        print(
-            f"{folder.best} is missing, of an epoch with {max(figures):.2%}: it becomes the best of the epochs still "
-            f"to come."
-        )
-        return -1.0
-    folder.manifest.check(folder.best)
-    return max(figures)
+    if folder.best.exists():
+        folder.manifest.check(folder.best)
+        return max(figures)
+    print(f"{folder.best} is missing, of an epoch with {max(figures):.2%}: it becomes the best of those still to come.")
+    with folder.manifest.replacing(folder.best_lost) as partial:
+        write_json(partial, {"epochs": len(rows)})
+    return -1.0
+
+
+def rows_of_best(folder: RunFolder, rows: Sequence[_Row]) -> Sequence[_Row]:
+    """The epochs that `best.keras` is chosen from: all of them, or those after it was lost."""
+    return rows[folder.read_json(folder.best_lost)["epochs"] :] if folder.best_lost.exists() else rows
 
 
 def deciding(row: Mapping[str, Any]) -> float | None:

@@ -18,7 +18,7 @@ from keras_gssl.metrics import evaluate_logits, expected_calibration_error
 from keras_gssl.models.supervised import SupervisedModel
 from keras_gssl.probabilities import fit_temperature
 from keras_gssl.runs.building import trained_mix
-from keras_gssl.runs.checkpoints import deciding, load_model, save_model
+from keras_gssl.runs.checkpoints import deciding, load_model, rows_of_best, save_model
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.precision import precision_of
 from keras_gssl.runs.result import RunResult, Scores, write_result
@@ -37,7 +37,7 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
     validation = predict_validation(classifier, data)
     keep_predictions(folder, data, logits, features, validation)
     write_calibration(folder, settings, data, logits, validation)
-    evaluated = [row for row in rows if deciding(row) is not None]
+    evaluated = [row for row in rows_of_best(folder, rows) if deciding(row) is not None]
     best = max(evaluated, key=lambda row: deciding(row) or 0.0, default=rows[-1])
     best_logits, _ = predict(load_model(folder, folder.best).classifier(normalised=True), data)
     drops, reweight_epoch = settings.milestones()

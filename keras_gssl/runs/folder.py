@@ -29,6 +29,7 @@ class RunFolder:
     paused.npz       where within an epoch the run was asked to stop, and beside it paused-EPOCH-STEPS.keras: its state
     last.keras       the model after the last epoch
     best.keras       the model of the best epoch, on the validation images, without any on the test set
+    best_lost.json   of a run that went on without its best.keras: after how many epochs; it is of a later one then
     classifier.keras the last model without pretext heads, stock Keras layers only
     metrics.json     final metrics, last and best epoch apart: a `RunResult`
     predictions.npz  logits and features of the test images after the last epoch, the most confident mistakes, and the
@@ -53,6 +54,7 @@ class RunFolder:
         self.paused = self.path / "paused.npz"
         self.last = self.path / "last.keras"
         self.best = self.path / "best.keras"
+        self.best_lost = self.path / "best_lost.json"
         self.classifier = self.path / "classifier.keras"
         self.metrics = self.path / "metrics.json"
         self.predictions = self.path / "predictions.npz"

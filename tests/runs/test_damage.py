@@ -23,6 +23,7 @@ from keras_gssl.runs.history import History, read_history
 from keras_gssl.runs.lock import locked
 from keras_gssl.runs.manifest import DamagedFileError, Manifest, checksum
 from keras_gssl.runs.methods import METHODS
+from keras_gssl.runs.result import read_result
 from keras_gssl.runs.settings import TrainingSettings
 from keras_gssl.runs.training import train
 from tests.damage import flip, garbage, make_runs, trials
@@ -73,12 +74,15 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_as_if_nothing_ha
 
 def test_a_lost_best_model_is_said_at_once_and_is_one_of_the_epochs_to_come(runs, tmp_path, capsys):
     folder = RunFolder(shutil.copytree(runs / "going", tmp_path / "run"))
-    (before,) = [row["val_accuracy"] for row in folder.read_history() if row["val_accuracy"]][-1:]
+    rows = folder.read_history()
+    assert len(rows) == 2 and "val_balanced_accuracy" in rows[1]
+    better = {**rows[1], "val_balanced_accuracy": "0.9876"}  # than the one epoch that is still to come
+    History(folder.history, folder.manifest, rows[:1]).append(better)
     folder.best.unlink()
     image_folder.main(["--resume", "--run-dir", str(folder.path)])
     said = capsys.readouterr().out
-    assert f"best.keras is missing, of an epoch with {float(before):.2%}" in said.split("Epoch")[0]
-    assert len(folder.read_history()) == 3  # one was still to come
+    assert "best.keras is missing, of an epoch with 98.76%" in said.split("Epoch")[0]
+    assert read_result(folder.metrics).best_epoch.epoch == len(folder.read_history()) - 1 == 2
     for one, other in zip(keras.models.load_model(folder.best).get_weights(), weights_of(folder), strict=True):
         np.testing.assert_array_equal(one, other)
 
