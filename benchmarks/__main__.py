@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.processes import Worker
 from benchmarks.report import write_into
-from benchmarks.variants import FIRST_STEP, GROUPS, INFERENCE, OWN_PICTURES, STEPS, TRAINING, VARIANTS
+from benchmarks.variants import FIRST_STEP, GROUPS, INFERENCE, STEPS, TRAINING, VARIANTS
 
 RESULTS = Path(__file__).parent / "results"
 OURS = ("train_float32", "train_bfloat16")
@@ -111,7 +111,7 @@ def main() -> None:
     about = machine()
     print(f"{about['hardware']}; {arguments.rounds} rounds of {STEPS} steps", flush=True)
     workers: list[Worker] = []
-    for group in (*GROUPS, tuple(OWN_PICTURES)):
+    for group in GROUPS:
         if names := [name for name in group if name in arguments.variants]:
             workers += measure_group(names, arguments.rounds)
     times = arguments.rounds if arguments.starts is None else arguments.starts

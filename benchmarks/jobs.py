@@ -27,12 +27,17 @@ def compared(name: str, jobs: int, rounds: int) -> dict[str, Any]:
     together = [Worker(name, cores=cores) for cores in shares_of(usable_cores(), jobs)]
     for worker in (alone, *together):
         worker.first_round()
-    sums = []
-    for number in range(rounds):
-        alone.measure()
+    sums: list[float] = []
+
+    def at_once() -> None:
         for worker in together:
             worker.begin()
         sums.append(sum(worker.ended() for worker in together))
+
+    for number in range(rounds):
+        order = (alone.measure, at_once)
+        for measure in order if number % 2 == 0 else reversed(order):  # machines get faster and slower
+            measure()
         print(f"{name}, round {number + 1}: {alone.rounds[-1]:.0f} and {sums[-1]:.0f} images/s", flush=True)
     for worker in (alone, *together):
         worker.stop()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.variants import STEPS
-from keras_gssl.cores import keep_to, threads_for
+from keras_gssl.cores import holding_to, threads_for
 
 
 class Worker:
@@ -20,14 +20,14 @@ class Worker:
     def __init__(self, name: str, steps: int = STEPS, cores: Sequence[int] = ()):
         self.name = name
         self._started = time.perf_counter()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "BENCHMARK_STEPS": str(steps), **threads_for(cores)},
-        )
-        keep_to(cores, self._process)
+        with holding_to(cores):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.worker", name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "BENCHMARK_STEPS": str(steps), **threads_for(cores)},
+            )
         self.rounds: list[float] = []
         self.peak_mib = 0.0
 

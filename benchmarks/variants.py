@@ -198,5 +198,5 @@ OWN_PICTURES: dict[str, tuple[Callable[..., Round], dict[str, Any], int]] = {
 }
 VARIANTS = {**TRAINING, **INFERENCE, **OWN_PICTURES}
 #: What is measured together; all processes of a group are alive at once.
-GROUPS = (tuple(TRAINING), tuple(INFERENCE))
+GROUPS = (tuple(TRAINING), tuple(INFERENCE), tuple(OWN_PICTURES))
 FIRST_STEP = ("train_float32", "train_bfloat16", "torch_float32")

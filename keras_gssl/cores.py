@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-import subprocess
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 
 def usable_cores() -> list[int]:
-    """Their numbers. Schedulers of clusters, containers and `taskset` leave a process some of a machine's.
+    """Their numbers: schedulers of clusters, cores set for a container and `taskset` leave a process some of them.
 
     >>> from keras_gssl.cores import usable_cores
     >>> len(usable_cores()) >= 1
@@ -42,7 +41,18 @@ def threads_for(cores: Sequence[int]) -> dict[str, str]:
     return {"TF_NUM_INTRAOP_THREADS": str(len(cores)), "TF_NUM_INTEROP_THREADS": str(len(cores))}
 
 
-def keep_to(cores: Sequence[int], process: subprocess.Popen[Any]) -> None:
-    """Hold a process to cores, where the system can: Linux. Elsewhere the number of its threads must do."""
-    if cores and hasattr(os, "sched_setaffinity") and process.poll() is None:
-        os.sched_setaffinity(process.pid, cores)
+@contextlib.contextmanager
+def holding_to(cores: Sequence[int]) -> Iterator[None]:
+    """Processes that are begun within the context, by the same thread, keep to these cores; without any, to all.
+
+    Where the system cannot, as only Linux can, the number of their threads must do.
+    """
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -12,7 +12,8 @@ from keras_gssl.cores import shares_of, usable_cores
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     # Cores of its own for each process: several TensorFlows on the same ones get into each other's way.
     shares = shares_of(usable_cores(), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
-    os.sched_setaffinity(0, shares[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))])
+    number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))  # which goes on where one has crashed
+    os.sched_setaffinity(0, shares[number % len(shares)])
 
 import numpy as np
 import pytest

@@ -38,7 +38,8 @@ class EpochWriter(keras.callbacks.Callback):
                 f"file back from a copy, or train anew in another folder."
             )
         self.history = History(folder.history, folder.manifest, rows)
-        self.best = best_so_far(folder, rows)
+        self.best, self._lost = best_so_far(folder, rows)
+        self._begin = finished_epochs
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         row = {"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}}
@@ -47,31 +48,43 @@ class EpochWriter(keras.callbacks.Callback):
             figure = deciding(row)
             if figure is not None and figure > self.best:
                 self.best = figure
-                save_model(self.model, self.folder, self.folder.best)
+                self._save_best()
             written = self.folder.path / f"checkpoint-{epoch + 1:04d}.keras"
             save_model(self.model, self.folder, written)
             self.folder.manifest.check(written)  # as it is on the disk, before an older one goes
             remove_old_checkpoints(self.folder, KEPT)
 
+    def _save_best(self) -> None:
+        if self._lost:  # noted no sooner than there is another: until then the old one may be brought back
+            with self.folder.manifest.replacing(self.folder.best_lost) as partial:
+                write_json(partial, {"epochs": self._begin})
+            self._lost = False
+        save_model(self.model, self.folder, self.folder.best)
 
-def best_so_far(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> float:
-    """What an epoch must exceed to become `best.keras`. Where that file was lost, any of those still to come does: said
-    before they are trained, since a run of hours must not end in an error about it."""
+
+def best_so_far(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> tuple[float, bool]:
+    """What an epoch must exceed to become `best.keras`, and whether that file is lost.
+
+    Any of the epochs still to come takes the place of one that is missing or damaged. It is said before they are
+    trained: a run of hours must not end in an error about it.
+    """
     figures = [figure for row in rows_of_best(folder, rows) if (figure := deciding(row)) is not None]
-    if not figures:
-        return -1.0
-    if folder.best.exists():
-        folder.manifest.check(folder.best)
-        return max(figures)
-    print(f"{folder.best} is missing, of an epoch with {max(figures):.2%}: it becomes the best of those still to come.")
-    with folder.manifest.replacing(folder.best_lost) as partial:
-        write_json(partial, {"epochs": len(rows)})
-    return -1.0
+    if not figures:  # none was evaluated; or after a loss none that counts
+        return -1.0, folder.best_lost_after() > 0
+    complaint = folder.manifest.complaint(folder.best)
+    if complaint is None and folder.best.exists():
+        return max(figures), False
+    what = "is missing" if complaint is None else complaint.removeprefix(f"{folder.best} ").split(":")[0]
+    print(
+        f"{folder.best} {what}; it was of an epoch with {max(figures):.2%}. The best of the epochs still to come takes "
+        f"its place."
+    )
+    return -1.0, True
 
 
 def rows_of_best(folder: RunFolder, rows: Sequence[_Row]) -> Sequence[_Row]:
     """The epochs that `best.keras` is chosen from: all of them, or those after it was lost."""
-    return rows[folder.read_json(folder.best_lost)["epochs"] :] if folder.best_lost.exists() else rows
+    return rows[folder.best_lost_after() :]
 
 
 def deciding(row: Mapping[str, Any]) -> float | None:

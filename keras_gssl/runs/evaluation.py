@@ -13,6 +13,7 @@ from keras_gssl.backend import keras, tf
 from keras_gssl.cores import usable_cores
 from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.image_data import ImageData
+from keras_gssl.errors import counted
 from keras_gssl.files import write_json
 from keras_gssl.metrics import evaluate_logits, expected_calibration_error
 from keras_gssl.models.supervised import SupervisedModel
@@ -47,9 +48,7 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
         last_epoch=Scores(int(rows[-1]["epoch"]), **evaluate_logits(data.test_labels, logits, data.class_counts)),
         best_epoch=Scores(
             int(best["epoch"]),
-            note="chosen on the test set, as in the paper: optimistic"
-            if validation is None
-            else "chosen on the validation images, by balanced accuracy",
+            note=how_chosen(folder, validation is not None),
             **evaluate_logits(data.test_labels, best_logits, data.class_counts),
         ),
         method=settings.method,
@@ -75,6 +74,15 @@ def evaluate(model: SupervisedModel, settings: TrainingSettings, data: ImageData
     with folder.manifest.replacing(folder.metrics) as partial:
         write_result(partial, result)
     return result
+
+
+def how_chosen(folder: RunFolder, validated: bool) -> str:
+    """How the best epoch was found."""
+    after = folder.best_lost_after()
+    of_what = f", of the epochs after {after}, as the model of an earlier one was lost" if after else ""
+    if validated:
+        return f"chosen on the validation images, by balanced accuracy{of_what}"
+    return f"chosen on the test set, as in the paper{of_what}: optimistic"
 
 
 def predict(
@@ -152,4 +160,4 @@ def hardware() -> str:
             line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
         ]
         model = names[0] if names else model
-    return ", ".join([*gpus, f"{len(usable_cores())} CPU cores ({model})"])
+    return ", ".join([*gpus, f"{counted(len(usable_cores()), 'CPU core')} ({model})"])

@@ -130,6 +130,15 @@ class RunFolder:
         """What is wrong with a training state, by the manifest and, as not every run has one, by its own checksums."""
         return self.manifest.complaint(path) or _of_archive(path)
 
+    def best_lost_after(self) -> int:
+        """After how many epochs `best.keras` was lost, so that it is of a later one; 0 where it never was."""
+        if not self.manifest.check_if_noted(self.best_lost):
+            return 0
+        epochs = self.read_json(self.best_lost).get("epochs")
+        if not isinstance(epochs, int) or epochs < 1:
+            raise _damaged(self.best_lost, f"expected a number of epochs, received {epochs!r}")
+        return epochs
+
     def read_history(self, epochs: int | None = None) -> list[dict[str, str]]:
         """The rows of the first `epochs` epochs, or all."""
         return read_history(self.manifest.check(self.history), epochs)

@@ -148,6 +148,7 @@ def test_settings_that_are_lists_are_words(photos):
         (("cifar10_lt", ["ce", "moe"], (0,), 5, {}), "cifar10_lt has a test set of its own"),
         ((".", ["ce"], (0,), 0, {}), "needs two methods or more, each named once; received ce"),
         ((".", ["ce", "ce"], (0,), 0, {}), "received ce ce"),
+        ((".", ["ce", "moe"], (0, 1, 0), 0, {}), "would count twice; received 0 1 0"),
         ((".", ["ce", "moe"], (0,), 1, {}), "folds must be at least 2, received 1"),
         ((".", ["ce", "moe"], (0,), 0, {"epoch": 3}), "unknown setting 'epoch'"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from keras_gssl.cores import usable_cores
+from keras_gssl.cores import holding_to, usable_cores
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.tables import command as tables
 from keras_gssl.recipes.tables import runner
@@ -144,18 +145,31 @@ def test_jobs_go_on_at_once_each_on_cores_of_its_own(small, tmp_path, monkeypatc
     monkeypatch.setattr(runner, "usable_cores", lambda: [3, 5, 6])
     monkeypatch.setattr(runner, "POLL_SECONDS", 0)
     ended = [outcome.run for outcome in runner.run_here(runs, tmp_path, jobs=2)]
+    assert [outcome.run for outcome in runner.run_here(runs, tmp_path, jobs=3)] == runs, "none is begun again"
     assert ended == [runs[0], runs[2], runs[3], runs[1]]
     assert [sorted(cores.values()) for cores in most] == [[(3,)], [(3,), (5, 6)], [(3,), (5, 6)], [(3,), (5, 6)]]
+    shutil.rmtree(tmp_path / runs[1].name)
+    assert [outcome.run for outcome in runner.run_here(runs, tmp_path, jobs=2)] == runs
+    assert most[4:] == [{runs[1].name: ()}], "the only one left has all that there is"
 
 
-def test_a_process_keeps_to_its_cores(tmp_path):
-    (core, *_) = usable_cores()
-    code = "import os, time; time.sleep(1); print(os.environ['TF_NUM_INTRAOP_THREADS'], os.sched_getaffinity(0))"
-    if not hasattr(os, "sched_getaffinity"):
-        code = f"import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], {{{core}}})"
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux holds a process to cores")
+def test_a_process_keeps_to_its_cores(tmp_path, monkeypatch):
+    before, held = os.sched_getaffinity(0), []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: held.append((process, set(cores))))
+    code = "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['TF_NUM_INTEROP_THREADS'])"
     with (tmp_path / "log").open("w") as log:
-        assert runner.started([sys.executable, "-c", code], log, [core]).wait() == 0
-    assert (tmp_path / "log").read_text() == f"1 {{{core}}}\n"
+        assert runner.started([sys.executable, "-c", code], log, [5, 7]).wait() == 0
+        assert held == [(0, {5, 7}), (0, before)], "and the one that begins it goes on on all of its own"
+        assert runner.started([sys.executable, "-c", "pass"], log, []).wait() == 0 and len(held) == 2
+    assert (tmp_path / "log").read_text() == "2 2\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux holds a process to cores")
+def test_what_is_begun_inherits_the_cores():
+    code = "import os; print(len(os.sched_getaffinity(0)))"
+    with holding_to(usable_cores()[:1]):
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_jobs_that_cannot_be_meant_are_one_line(small, tmp_path, monkeypatch):

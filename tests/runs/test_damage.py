@@ -17,7 +17,7 @@ import pytest
 import keras_gssl as gssl
 from keras_gssl.errors import StorageError, UserError
 from keras_gssl.recipes import image_folder
-from keras_gssl.runs.checkpoints import saying_what_is_kept
+from keras_gssl.runs.checkpoints import best_so_far, rows_of_best, saying_what_is_kept
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.history import History, read_history
 from keras_gssl.runs.lock import locked
@@ -72,19 +72,49 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_as_if_nothing_ha
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_lost_best_model_is_said_at_once_and_is_one_of_the_epochs_to_come(runs, tmp_path, capsys):
+@pytest.fixture
+def without_best(runs, tmp_path):
+    """A run of three epochs after its second, which was better than the third will be; and its best model, lost."""
     folder = RunFolder(shutil.copytree(runs / "going", tmp_path / "run"))
     rows = folder.read_history()
-    assert len(rows) == 2 and "val_balanced_accuracy" in rows[1]
-    better = {**rows[1], "val_balanced_accuracy": "0.9876"}  # than the one epoch that is still to come
+    better = {**rows[1], "val_balanced_accuracy": "0.9876"}
     History(folder.history, folder.manifest, rows[:1]).append(better)
-    folder.best.unlink()
+    return folder, folder.best.rename(tmp_path / "kept.keras")
+
+
+def test_a_lost_best_model_is_said_at_once_and_is_one_of_the_epochs_to_come(without_best, capsys):
+    folder, _ = without_best
     image_folder.main(["--resume", "--run-dir", str(folder.path)])
-    said = capsys.readouterr().out
-    assert "best.keras is missing, of an epoch with 98.76%" in said.split("Epoch")[0]
-    assert read_result(folder.metrics).best_epoch.epoch == len(folder.read_history()) - 1 == 2
+    before, _, _ = capsys.readouterr().out.partition("   epoch 3")
+    assert "best.keras is missing; it was of an epoch with 98.76%." in before
+    best = read_result(folder.metrics).best_epoch
+    assert best.epoch == len(folder.read_history()) - 1 == 2
+    assert "of the epochs after 2, as the model of an earlier one was lost" in best.note
     for one, other in zip(keras.models.load_model(folder.best).get_weights(), weights_of(folder), strict=True):
         np.testing.assert_array_equal(one, other)
+    for content in ("{}", '{"epochs": "two"}'):
+        folder.best_lost.write_text(content)
+        with pytest.raises(DamagedFileError, match=r"best_lost\.json is not what the run wrote"):
+            rows_of_best(folder, folder.read_history())
+        folder.manifest.path.unlink(missing_ok=True)
+        with pytest.raises(DamagedFileError, match="expected a number of epochs"):
+            rows_of_best(folder, folder.read_history())
+        folder.manifest.note(folder.best_lost)
+    folder.best_lost.unlink()
+    with pytest.raises(DamagedFileError, match=r"best_lost\.json is missing"):
+        rows_of_best(folder, folder.read_history())
+
+
+def test_a_lost_best_model_may_be_brought_back_until_there_is_another(without_best, capsys):
+    folder, kept = without_best
+    assert best_so_far(folder, folder.read_history()) == (-1.0, True) and "is missing" in capsys.readouterr().out
+    shutil.copy(kept, folder.best)
+    assert best_so_far(folder, folder.read_history()) == (0.9876, False) and not capsys.readouterr().out
+    flip(folder.best)
+    assert best_so_far(folder, folder.read_history()) == (-1.0, True)
+    assert "best.keras is not what the run wrote; it was" in capsys.readouterr().out
+    folder.best_lost.write_text('{"epochs": 3}')  # and then the checkpoint after three epochs was lost, too
+    assert best_so_far(folder, folder.read_history()) == (-1.0, True)
 
 
 def weights_of(folder):

@@ -27,7 +27,7 @@ from keras_gssl.recipes.compare.plan import METHODS, Plan, make_plan, read_metho
 from keras_gssl.recipes.tables.command import assignment
 from keras_gssl.recipes.tables.grid import slug
 from keras_gssl.recipes.tables.outcome import Outcome, log_file
-from keras_gssl.recipes.tables.spread import add_options, check_options, outcomes
+from keras_gssl.recipes.tables.spread import add_options, check_options, run_all
 from keras_gssl.runs.durations import duration
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.methods import METHODS as KNOWN
@@ -100,7 +100,7 @@ def _run(plan: Plan, folder: Path, arguments: argparse.Namespace) -> list[Outcom
     told = " The time that is left is told after the first." if len(missing) > 1 else ""
     print(f"{plan.name}: {len(plan.methods)} methods, {len(runs)} runs in {folders}{there}.{told}", flush=True)
     failed, begin, trained = [], time.monotonic(), 0
-    for number, outcome in enumerate(outcomes(runs, folders, arguments), start=1):
+    for number, outcome in enumerate(run_all(runs, folders, arguments), start=1):
         trained += outcome.run in missing
         ahead = len(missing) - trained
         if outcome.result is None:

@@ -116,6 +116,8 @@ def make_plan(
         raise UserError(f"There is no folder, list or recipe {source}; recipes are {', '.join(RECIPES)}.")
     if len(set(methods)) < len(methods) or len(methods) < 2:
         raise UserError(f"A comparison needs two methods or more, each named once; received {' '.join(methods)}.")
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"Seeds must differ, or a training would count twice; received {' '.join(map(str, seeds))}.")
     common = dict(settings) if own else {"source": source, **settings}
     parts: list[dict[str, Any]] = [{"fold": [number, folds]} for number in range(1, folds + 1)] if folds else [{}]
     runs: dict[str, tuple[Run, ...]] = {}

@@ -26,7 +26,7 @@ from keras_gssl.recipes.tables.grid import Run, Table, read_table, select, slug
 from keras_gssl.recipes.tables.ledger import Ledger
 from keras_gssl.recipes.tables.outcome import Outcome, log_file
 from keras_gssl.recipes.tables.report import markdown, picture
-from keras_gssl.recipes.tables.spread import add_options, check_options, outcomes
+from keras_gssl.recipes.tables.spread import add_options, check_options, run_all
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m keras_gssl.recipes.tables") -> int:
@@ -93,7 +93,7 @@ def _run_what_is_missing(table: Table, ledger: Ledger, arguments: argparse.Names
     )
     folders = _runs_dir(arguments)
     failed = []
-    for outcome in outcomes(missing, folders, arguments):
+    for outcome in run_all(missing, folders, arguments):
         if outcome.result is None:
             failed.append(outcome)
             print(f"   failed: {outcome.run.name}", flush=True)

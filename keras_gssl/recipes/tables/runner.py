@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from keras_gssl.cores import keep_to, shares_of, threads_for, usable_cores
+from keras_gssl.cores import holding_to, shares_of, threads_for, usable_cores
 from keras_gssl.errors import INTERRUPTED, TERMINATED
 from keras_gssl.interrupts import Terminated
 from keras_gssl.recipes.tables.grid import Run
 from keras_gssl.recipes.tables.outcome import RETRIES, Outcome, arguments, finished, log_file
+from keras_gssl.runs.folder import RunFolder
 
 POLL_SECONDS = 0.2
 
@@ -28,25 +29,26 @@ def run_here(runs: Sequence[Run], folders: Path, jobs: int = 1) -> Iterator[Outc
     Args:
         runs: Runs.
         folders: Where run folders are made.
-        jobs: How many go on at once, each on its share of the cores; one alone has all of them.
+        jobs: How many go on at once, each on its share of the cores; one alone, or the only one left, has all of them.
 
     Yields:
         Outcomes, in the order in which the runs end.
     """
+    waiting = deque(_Training(run, folders / run.name) for run in runs)
+    going: list[_Training] = []
+    jobs = min(jobs, sum(not RunFolder(each.folder).metrics.exists() for each in waiting))
     free = shares_of(usable_cores(), jobs) if jobs > 1 else [[]]
-    waiting = deque(_Attempts(run, folders / run.name) for run in runs)
-    going: list[_Attempts] = []
     with _ending_in_good_order(going):
         while waiting or going:
             while waiting and free:
-                attempts = waiting.popleft()
-                if outcome := attempts.outcome():
+                training = waiting.popleft()
+                if outcome := training.outcome():
                     yield outcome
                 else:
-                    attempts.begin(free.pop(0))
-                    going.append(attempts)
+                    going.append(training)
+                    training.begin(free.pop(0))
             ended = [each for each in going if each.ended()]
-            for each in ended:
+            for each in reversed(ended):
                 going.remove(each)
                 free.append(each.cores)
                 waiting.appendleft(each)  # it has an outcome now, or is resumed
@@ -55,8 +57,8 @@ def run_here(runs: Sequence[Run], folders: Path, jobs: int = 1) -> Iterator[Outc
 
 
 @dataclasses.dataclass
-class _Attempts:
-    """A run and what was done to finish it: it is begun, and resumed where its process was killed."""
+class _Training:
+    """A run and the process that trains it: it is begun, and resumed where that was killed."""
 
     run: Run
     folder: Path
@@ -88,14 +90,12 @@ class _Attempts:
 
 def started(command: Sequence[str], log: IO[str], cores: Sequence[int]) -> subprocess.Popen[bytes]:
     """The process of a run; without cores it takes those it finds."""
-    environment = {**os.environ, **threads_for(cores)}
-    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-    keep_to(cores, process)
-    return process
+    with holding_to(cores):
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **threads_for(cores)})
 
 
 @contextlib.contextmanager
-def _ending_in_good_order(going: Sequence[_Attempts]) -> Iterator[None]:
+def _ending_in_good_order(going: Sequence[_Training]) -> Iterator[None]:
     """Who stops the table stops its runs in good order, which then have saved their state."""
     try:
         yield
