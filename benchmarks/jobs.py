@@ -58,9 +58,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=USUAL, metavar="NAME")
     parser.add_argument("--output", type=Path, default=RESULTS / "jobs.json")
     arguments = parser.parse_args(argv)
-    found = {name: compared(name, arguments.jobs, arguments.rounds) for name in arguments.variants}
+    found: dict[str, Any] = {}
     results = {**machine(), "jobs": arguments.jobs, "images_per_second": found}
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n")
+    for name in arguments.variants:
+        found[name] = compared(name, arguments.jobs, arguments.rounds)
+        arguments.output.write_text(json.dumps(results, indent=2) + "\n")
     for name, entry in found.items():
         ratio = entry["ratio"]
         spread = f"{min(ratio['rounds']):.2f} to {max(ratio['rounds']):.2f}"

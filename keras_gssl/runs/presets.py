@@ -32,8 +32,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "gating": "look-ahead",
     },
     # The paper's length, much that is said to help. Measured: CIFAR-100-LT 0.01, n = 1, all three tasks, 52.45 % after
-    # 190 of 200 epochs; then ten of a new class head alone, which the recipe has no more, took it to 51.19. Most of it
-    # on an H200, the rest on two cores.
+    # 190 of 200 epochs; then ten of a new class head alone, which the recipe has no more, took it to 51.19. Without
+    # tasks, 190 epochs, n = 1: 52.36 %, and 83.33 % on CIFAR-10-LT 0.01. Most of it on an H200, the rest on two cores.
     "best": {
         "epochs": 1.0,
         "optimizer": "muon",

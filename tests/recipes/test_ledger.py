@@ -58,6 +58,11 @@ def test_a_table_without_figures_of_the_paper_is_as_long_as_it_says(small, tmp_p
     assert "| Gated | 60.00 | 50.00 | 1 |" in told and "paper" not in told and "Short runs" not in told
     longer = markdown(read_table(tmp_path / "ours.toml", {"epochs": 3}), ledger)
     assert "| Gated |  |  |  |" in longer and "*Short runs of 2 epochs*, not comparable with those above" in longer
+    shorter = '[[rows]]\nname = "Gated for two epochs"\nmethod = "moe"\ntasks = ["lorot", "flip"]\nepochs = 2\n'
+    (tmp_path / "ours.toml").write_text(text.replace("epochs = 2", "epochs = 3") + f"\n{shorter}")
+    told = markdown(read_table(tmp_path / "ours.toml"), ledger)
+    assert "| Gated for two epochs | 60.00 | 50.00 | 1 |" in told and "| Gated |  |  |  |" in told
+    assert "Short runs" not in told, "it stands in the row that asks for it"
 
 
 def test_rows_are_held_against_one_of_them_over_the_same_seeds(small, tmp_path):

@@ -78,11 +78,13 @@ def _is_full(result: Result) -> bool:
 
 
 def short_runs(table: Table, ledger: Ledger) -> dict[int, dict[tuple[str, str], Summary]]:
-    """The same for runs shorter than the recipe or the table says, by their number of epochs."""
+    """The same for runs shorter than the recipe or the table says, by their number of epochs; those that a row of the
+    table asks for stand there."""
+    shown = {result.path for results in full_runs(table, ledger).values() for result in results}
     found: dict[int, dict[tuple[str, str], Summary]] = {}
     for place, cell in table.cells.items():
         run = cell.runs[0]
-        results = [result for result in ledger.of(run) if _is_short(table, run, result)]
+        results = [result for result in ledger.of(run) if result.path not in shown and _is_short(table, run, result)]
         for epochs in sorted({result.epochs for result in results}):
             summary = summarise([result for result in results if result.epochs == epochs])
             assert summary is not None
