@@ -38,8 +38,8 @@ class EpochWriter(keras.callbacks.Callback):
                 f"file back from a copy, or train anew in another folder."
             )
         self.history = History(folder.history, folder.manifest, rows)
-        self.best, self._lost = best_so_far(folder, rows)
-        self._begin = finished_epochs
+        self.best, lost = best_so_far(folder, rows)
+        self._lost_after = finished_epochs if lost else 0
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         row = {"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}}
@@ -55,10 +55,10 @@ class EpochWriter(keras.callbacks.Callback):
             remove_old_checkpoints(self.folder, KEPT)
 
     def _save_best(self) -> None:
-        if self._lost:  # noted no sooner than there is another: until then the old one may be brought back
+        if self._lost_after:  # noted no sooner than there is another: until then the old one may be brought back
             with self.folder.manifest.replacing(self.folder.best_lost) as partial:
-                write_json(partial, {"epochs": self._begin})
-            self._lost = False
+                write_json(partial, {"epochs": self._lost_after})
+            self._lost_after = 0
         save_model(self.model, self.folder, self.folder.best)
 
 
