@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.__main__ import RESULTS, machine
 from benchmarks.processes import Worker
 from benchmarks.variants import VARIANTS
-from keras_gssl.cores import shares_of, usable_cores
+from keras_gssl.sharing import shares_of, usable_cores
 
 USUAL = ("recipe_fast_float32", "own_pictures_32", "own_pictures_64")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.variants import STEPS
-from keras_gssl.cores import holding_to, threads_for
+from keras_gssl.sharing import held_to
 
 
 class Worker:
@@ -20,13 +19,13 @@ class Worker:
     def __init__(self, name: str, steps: int = STEPS, cores: Sequence[int] = ()):
         self.name = name
         self._started = time.perf_counter()
-        with holding_to(cores):
+        with held_to(cores) as environment:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.worker", name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "BENCHMARK_STEPS": str(steps), **threads_for(cores)},
+                env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3", "BENCHMARK_STEPS": str(steps)},
             )
         self.rounds: list[float] = []
         self.peak_mib = 0.0

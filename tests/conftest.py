@@ -7,7 +7,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from keras_gssl.cores import shares_of, usable_cores
+from keras_gssl.sharing import shares_of, usable_cores
 
 if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
     # Cores of its own for each process: several TensorFlows on the same ones get into each other's way.

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "keras_gssl"
 FLOORS = [
     {
         "version",
-        "cores",
+        "sharing",
         "files",
         "lazy",
         "quiet_tensorflow",
@@ -30,7 +30,7 @@ FLOORS = [
         "class_groups",
     },
     {"errors"},
-    {"backend", "extras"},
+    {"backend", "extras", "downloads"},
     {"devices", "losses", "draws"},
     {"layers", "metrics", "optimizers", "schedules", "callbacks", "probabilities"},
     {"pretext"},

@@ -15,7 +15,6 @@ import numpy as np
 
 from keras_gssl.backend import tf
 from keras_gssl.bounds import COUNT, SEED, WHOLE
-from keras_gssl.cores import usable_cores
 from keras_gssl.data.augmentations.base import ImageAugmentation
 from keras_gssl.data.augmentations.shifts import random_crop, random_mirror
 from keras_gssl.data.mixing import MIXED_CLASS, OWN_SHARE, Mixing, Partners
@@ -24,6 +23,7 @@ from keras_gssl.data.pictures.files import ImageFiles, image_reader
 from keras_gssl.data.tracing import as_written
 from keras_gssl.pretext.draw import TaskDraw
 from keras_gssl.pretext.tasks import PretextTask, check_tasks
+from keras_gssl.sharing import usable_cores
 
 CLASS_KEY = "class"
 NUMBER_KEY = "batch_number"  # in place of the tasks' labels, where the training step is to augment the batch

@@ -6,11 +6,13 @@ import dataclasses
 import os
 import urllib.error
 import urllib.request
+from typing import Any
 
 import numpy as np
 
 from keras_gssl.data.image_data import ImageData, from_arrays
 from keras_gssl.data.long_tail import long_tail_counts, long_tail_indices
+from keras_gssl.downloads import one_at_a_time
 from keras_gssl.errors import DataNotFoundError
 
 CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
@@ -69,17 +71,16 @@ def _cifar_lt(dataset: str, max_count: int, imbalance_ratio: float, imbalance: s
 def _load_tfds(dataset: str, data_dir: str | None) -> tuple[Split, Split, tuple[str, ...]]:
     """Both splits in the order of the published files, which is the numeric part of `id`, and the class names."""
     import tensorflow_datasets as tfds
-    from absl import logging
 
-    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # else it warns of a folder that is not there, which is about to be said
-    builder = tfds.builder_cls(dataset)(data_dir=data_dir)
-    is_prepared = builder.is_prepared()
-    logging.set_verbosity(verbosity)
-    if not is_prepared:
-        _check_download(dataset, str(data_dir))
-        builder.download_and_prepare()
+    data_dir = str(data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR)
+    builder = _prepared(dataset, data_dir)
+    if builder is None:
+        with one_at_a_time():
+            builder = _prepared(dataset, data_dir)  # another process may have brought it meanwhile
+            if builder is None:
+                _check_download(dataset, data_dir)
+                builder = tfds.builder_cls(dataset)(data_dir=data_dir)
+                builder.download_and_prepare()
     splits = []
     for split in ("train", "test"):
         columns: dict[str, list[np.ndarray]] = {"id": [], "image": [], "label": []}
@@ -90,6 +91,20 @@ def _load_tfds(dataset: str, data_dir: str | None) -> tuple[Split, Split, tuple[
         order = np.argsort([int(name.decode().rsplit("_", 1)[-1]) for name in ids], kind="stable")
         splits.append((images[order], labels[order].astype("int64")))
     return splits[0], splits[1], tuple(builder.info.features["label"].names)
+
+
+def _prepared(dataset: str, data_dir: str) -> Any:
+    """The builder of a data set that is there, or None."""
+    import tensorflow_datasets as tfds
+    from absl import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # else it warns of a folder that is not there, which is about to be said
+    try:
+        builder = tfds.builder_cls(dataset)(data_dir=data_dir)
+        return builder if builder.is_prepared() else None
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _check_download(dataset: str, data_dir: str) -> None:

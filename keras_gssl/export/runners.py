@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_gssl.cores import usable_cores
 from keras_gssl.errors import UserError
 from keras_gssl.export.interface import INPUT_NAME, Runner
 from keras_gssl.quiet_tensorflow import held_back
+from keras_gssl.sharing import usable_cores
 
 
 def onnx_session(path: str | os.PathLike[str]) -> Any:

@@ -13,8 +13,9 @@ import numpy as np
 
 from keras_gssl.backend import keras, ops
 from keras_gssl.data.normalisation import PixelNormalization
+from keras_gssl.downloads import fetching
 from keras_gssl.layers import take_up_weights
-from keras_gssl.models.pretrained import IMAGENET, fetching, load_all_weights
+from keras_gssl.models.pretrained import IMAGENET, load_all_weights
 
 
 @cache

@@ -8,10 +8,10 @@ import numpy as np
 
 from keras_gssl.backend import keras
 from keras_gssl.data.normalisation import PixelNormalization
+from keras_gssl.downloads import fetching
 from keras_gssl.errors import UserError
 from keras_gssl.extras import extra
 from keras_gssl.models.names import PREFIX
-from keras_gssl.models.pretrained import fetching
 
 
 def hub_backbone(name: str, input_shape: tuple[int, int, int]) -> keras.Model:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,9 @@ import numpy as np
 
 from keras_gssl.backend import keras
 from keras_gssl.data.normalisation import PixelNormalization
-from keras_gssl.errors import UserError
 from keras_gssl.files import read_json
 
 IMAGENET = "imagenet"
-PATIENCE_SECONDS = 15.0  # without an answer from the network
 
 
 def load_all_weights(model: keras.Model, file: str | Path, what: str) -> None:
@@ -81,22 +76,6 @@ def _pixels_of(model: Any, file: str | Path) -> PixelNormalization | None:
         return PixelNormalization(known["mean"], known["std"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{about} does not say how {file} wants its pixels: it is damaged ({error})") from error
-
-
-@contextmanager
-def fetching(what: str, instead: str) -> Iterator[None]:
-    """Around a download: no answer for some seconds, or no network, is one line that says what to do instead."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE_SECONDS)
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # each library wraps what urllib says in errors of its own
-        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise UserError(f"{what} cannot be fetched ({reason}). {instead}") from error
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _saved_model(file: str | Path) -> Any:

@@ -10,7 +10,6 @@ import numpy as np
 from scipy.special import softmax
 
 from keras_gssl.backend import keras, tf
-from keras_gssl.cores import usable_cores
 from keras_gssl.data.evaluation_set import EvaluationSet
 from keras_gssl.data.image_data import ImageData
 from keras_gssl.errors import counted
@@ -24,6 +23,7 @@ from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.precision import precision_of
 from keras_gssl.runs.result import RunResult, Scores, write_result
 from keras_gssl.runs.settings import TrainingSettings
+from keras_gssl.sharing import usable_cores
 from keras_gssl.version import __version__
 
 MISTAKES_KEPT = 24

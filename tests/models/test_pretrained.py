@@ -11,7 +11,7 @@ import pytest
 
 import keras_gssl as gssl
 from keras_gssl.errors import UserError
-from keras_gssl.models.pretrained import fetching, take_weights_of
+from keras_gssl.models.pretrained import take_weights_of
 from keras_gssl.recipes import image_folder
 from keras_gssl.runs.folder import RunFolder
 from keras_gssl.runs.methods import METHODS
@@ -199,16 +199,6 @@ def test_what_was_downloaded_is_used(monkeypatch):
     backbone = gssl.backbones.make_backbone("MobileNetV2", (32, 32, 3), "imagenet")
     assert all((weight == 0.5).all() for weight in backbone.get_weights())
     np.testing.assert_allclose(backbone.preprocessing.mean, 0.5)
-
-
-def test_no_error_hides_behind_the_download():
-    with pytest.raises(UserError, match="as it is"), fetching("This", "Do that."):
-        raise UserError("as it is")
-    with (
-        pytest.raises(UserError, match=r"This cannot be fetched \(ValueError\). Do that."),
-        fetching("This", "Do that."),
-    ):
-        raise ValueError
 
 
 def test_a_preset_of_keras_hub(tmp_path):

@@ -57,7 +57,7 @@ tasks = ["lorot", "flip"]
 def ended_at_once(run):
     """In place of `runner.started`: a process that has ended, with the exit code that `run(command, log)` returns."""
 
-    def started(command, log, cores):
+    def started(command, log, cores, jobs):
         code = run(command, log)
         return SimpleNamespace(returncode=code, poll=lambda: code)
 

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from keras_gssl.cores import holding_to, usable_cores
 from keras_gssl.errors import UserError
 from keras_gssl.recipes.tables import command as tables
 from keras_gssl.recipes.tables import runner
@@ -93,7 +92,7 @@ from types import SimpleNamespace
 from keras_gssl.errors import as_command
 from keras_gssl.recipes.tables import runner
 start = runner.started
-runner.started = lambda command, log, cores: start([sys.executable, "-c", sys.argv[1]], log, cores)
+runner.started = lambda command, log, *share: start([sys.executable, "-c", sys.argv[1]], log, *share)
 runner.arguments = lambda run, folder: []
 runner.finished = lambda run, folder: None
 runs = [SimpleNamespace(name=name, title=name, recipe="none") for name in ("one", "two", "never begun")]
@@ -120,13 +119,14 @@ def test_jobs_go_on_at_once_each_on_cores_of_its_own(small, tmp_path, monkeypatc
     """Four runs, two at once: the second takes longest, so the third and fourth end before it."""
     runs = read_table(small, {}).runs[:4]
     steps = dict(zip((run.name for run in runs), (1, 5, 1, 2), strict=True))
-    going, most = {}, []
+    going, most, of = {}, [], []
 
-    def started(command, log, cores):
+    def started(command, log, cores, jobs):
         folder = RunFolder(command[command.index("--run-dir") + 1])
         name, left = folder.path.name, steps[folder.path.name]
         going[name] = tuple(cores)
         most.append(dict(going))
+        of.append(jobs)
 
         def poll():
             nonlocal left
@@ -150,26 +150,20 @@ def test_jobs_go_on_at_once_each_on_cores_of_its_own(small, tmp_path, monkeypatc
     assert [sorted(cores.values()) for cores in most] == [[(3,)], [(3,), (5, 6)], [(3,), (5, 6)], [(3,), (5, 6)]]
     shutil.rmtree(tmp_path / runs[1].name)
     assert [outcome.run for outcome in runner.run_here(runs, tmp_path, jobs=2)] == runs
-    assert most[4:] == [{runs[1].name: ()}], "the only one left has all that there is"
+    assert most[4:] == [{runs[1].name: ()}] and of == [2, 2, 2, 2, 1], "the only one left has all that there is"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux holds a process to cores")
 def test_a_process_keeps_to_its_cores(tmp_path, monkeypatch):
     before, held = os.sched_getaffinity(0), []
     monkeypatch.setattr(os, "sched_setaffinity", lambda process, cores: held.append((process, set(cores))))
-    code = "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['TF_NUM_INTEROP_THREADS'])"
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "KERAS_GSSL_RUNS_AT_ONCE")
+    code = f"import os; print(*(os.environ[name] for name in {names}))"
     with (tmp_path / "log").open("w") as log:
-        assert runner.started([sys.executable, "-c", code], log, [5, 7]).wait() == 0
+        assert runner.started([sys.executable, "-c", code], log, [5, 7], 3).wait() == 0
         assert held == [(0, {5, 7}), (0, before)], "and the one that begins it goes on on all of its own"
-        assert runner.started([sys.executable, "-c", "pass"], log, []).wait() == 0 and len(held) == 2
-    assert (tmp_path / "log").read_text() == "2 2\n"
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux holds a process to cores")
-def test_what_is_begun_inherits_the_cores():
-    code = "import os; print(len(os.sched_getaffinity(0)))"
-    with holding_to(usable_cores()[:1]):
-        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
+        assert runner.started([sys.executable, "-c", "pass"], log, [], 1).wait() == 0 and len(held) == 2
+    assert (tmp_path / "log").read_text() == "2 2 3\n"
 
 
 def test_jobs_that_cannot_be_meant_are_one_line(small, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.data.pictures.found import PARTS, TEST, TRAIN, VALIDATION
+from keras_gssl.downloads import one_at_a_time
 from keras_gssl.errors import DataNotFoundError, UserError
 from keras_gssl.files import OF_ARCHIVES
 
@@ -166,7 +167,9 @@ def _read_tfds(name: str, data_dir: str | None) -> Archive:
     try:
         builder = tfds.builder(name, data_dir=data_dir)
         if not builder.is_prepared():
-            builder.download_and_prepare()
+            with one_at_a_time():
+                builder = tfds.builder(name, data_dir=data_dir)  # another process may have brought it meanwhile
+                builder.download_and_prepare()  # which leaves alone what is there
     except Exception as error:  # unknown names, no network and full disks come as errors of many kinds
         raise DataNotFoundError(
             f"tensorflow-datasets cannot give {name!r}: {str(error).strip().splitlines()[0]} (set data_dir or "

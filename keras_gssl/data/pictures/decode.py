@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_gssl.cores import usable_cores
+from keras_gssl.sharing import usable_cores
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FITS = ("crop", "pad")

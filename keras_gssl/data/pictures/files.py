@@ -13,6 +13,7 @@ from keras_gssl.backend import tf
 from keras_gssl.data.pictures.reading import CACHES
 from keras_gssl.data.tracing import as_written
 from keras_gssl.errors import UserError
+from keras_gssl.sharing import runs_at_once
 
 PARALLEL_DECODING = 8
 MEMORY_SHARE = 0.5
@@ -113,11 +114,12 @@ def fits_in_memory(nbytes: int, cache: str = "auto") -> bool:
 
     Args:
         nbytes: Their size.
-        cache: `"memory"`: yes; `"disk"`: no; `"auto"`: if that takes less than half of what is free.
+        cache: `"memory"`: yes; `"disk"`: no; `"auto"`: if that takes less than half of what is free, or of its share in
+            that where several runs go on at once.
     """
     if cache not in CACHES:
         raise ValueError(f"cache must be one of {', '.join(CACHES)}; received {cache!r}")
-    return cache == "memory" or (cache == "auto" and COPIES * nbytes < MEMORY_SHARE * free_memory())
+    return cache == "memory" or (cache == "auto" and COPIES * nbytes * runs_at_once() < MEMORY_SHARE * free_memory())
 
 
 def free_memory() -> int:

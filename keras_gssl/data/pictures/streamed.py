@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from keras_gssl.backend import tf
-from keras_gssl.cores import usable_cores
 from keras_gssl.data.pictures.decode import DepthRange, PictureError, read_picture
 from keras_gssl.data.pictures.files import ImageFiles
 from keras_gssl.errors import UserError
+from keras_gssl.sharing import usable_cores
 
 
 class PictureFiles(ImageFiles):

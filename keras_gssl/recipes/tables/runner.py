@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import subprocess
 import sys
 import time
@@ -13,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from keras_gssl.cores import holding_to, shares_of, threads_for, usable_cores
 from keras_gssl.errors import INTERRUPTED, TERMINATED
 from keras_gssl.interrupts import Terminated
 from keras_gssl.recipes.tables.grid import Run
 from keras_gssl.recipes.tables.outcome import RETRIES, Outcome, arguments, finished, log_file
 from keras_gssl.runs.folder import RunFolder
+from keras_gssl.sharing import held_to, shares_of, usable_cores
 
 POLL_SECONDS = 0.2
 
@@ -29,14 +28,14 @@ def run_here(runs: Sequence[Run], folders: Path, jobs: int = 1) -> Iterator[Outc
     Args:
         runs: Runs.
         folders: Where run folders are made.
-        jobs: How many go on at once, each on its share of the cores; one alone, or the only one left, has all of them.
+        jobs: How many go on at once, each on its share of cores and memory; one alone, or the only one left, has all.
 
     Yields:
         Outcomes, in the order in which the runs end.
     """
-    waiting = deque(_Training(run, folders / run.name) for run in runs)
+    jobs = min(jobs, sum(not RunFolder(folders / run.name).metrics.exists() for run in runs))
+    waiting = deque(_Training(run, folders / run.name, max(1, jobs)) for run in runs)
     going: list[_Training] = []
-    jobs = min(jobs, sum(not RunFolder(each.folder).metrics.exists() for each in waiting))
     free = shares_of(usable_cores(), jobs) if jobs > 1 else [[]]
     with _ending_in_good_order(going):
         while waiting or going:
@@ -62,6 +61,7 @@ class _Training:
 
     run: Run
     folder: Path
+    jobs: int
     begun: int = 0
     process: subprocess.Popen[bytes] | None = None
     cores: list[int] = dataclasses.field(default_factory=list)
@@ -71,7 +71,7 @@ class _Training:
         command = [sys.executable, "-m", f"keras_gssl.recipes.{self.run.recipe}", *arguments(self.run, self.folder)]
         log_file(self.folder).parent.mkdir(parents=True, exist_ok=True)
         with log_file(self.folder).open("a", encoding="utf-8") as log:
-            self.process = started(command, log, cores)
+            self.process = started(command, log, cores, self.jobs)
         self.cores, self.begun = cores, self.begun + 1
 
     def ended(self) -> bool:
@@ -88,10 +88,10 @@ class _Training:
         return finished(self.run, self.folder)
 
 
-def started(command: Sequence[str], log: IO[str], cores: Sequence[int]) -> subprocess.Popen[bytes]:
-    """The process of a run; without cores it takes those it finds."""
-    with holding_to(cores):
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **threads_for(cores)})
+def started(command: Sequence[str], log: IO[str], cores: Sequence[int], jobs: int) -> subprocess.Popen[bytes]:
+    """The process of a run, one of so many; without cores it takes those it finds."""
+    with held_to(cores, jobs) as environment:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
 @contextlib.contextmanager
