@@ -1,6 +1,6 @@
 """Minutes of training until the test accuracy passes published figures, from the histories of runs.
 
-    python -m keras_gssl.recipes.cifar10_lt --recipe fast --run-dir runs/fast-0      # and other seeds, and the paper's
+    python -m keras_gssl.recipes.cifar10_lt --recipe fast --method moe --run-dir runs/fast-0   # and others, the paper's
     python -m benchmarks.time_to_accuracy --torch runs/torch-0                       # PyTorch, the reference's settings
     python -m benchmarks.time_to_accuracy fast=runs/fast-0,runs/fast-1 paper=runs/paper-0 torch=runs/torch-0
 

@@ -14,6 +14,7 @@ from keras_gssl.arguments import Parser
 from keras_gssl.errors import UserError, as_command
 from keras_gssl.recipes.run_dirs import choose_folder
 from keras_gssl.runs.methods import METHODS, apply_method, beneath, check_method
+from keras_gssl.runs.presets import USUAL
 from keras_gssl.runs.settings import Settings, TrainingSettings
 
 if sys.version_info >= (3, 11):
@@ -65,22 +66,26 @@ def make_parser(settings_class: type[TrainingSettings], name: str, description: 
     parser.add_argument(
         "--config", metavar="FILE", help="TOML file with settings; options on the command line override it"
     )
-    usual = settings_class.default_method
-    told = [f"default: {usual}", "moe where an option about tasks is given"]
-    for key, value in settings_class.default_ingredients.items():
-        told.append(f"{key} {' '.join(value)} only where neither this nor another method is asked for")
     parser.add_argument(
         "--method",
         choices=tuple(METHODS),
         metavar="{" + ",".join(METHODS) + "}",
-        help="a name for the settings that make a method (tasks, gating, loss, ...)"
-        + (f" ({'; '.join(told)})" if usual else ""),
+        help="a name for the settings that make a method (tasks, gating, loss, ...) (default: moe; "
+        + "; ".join(f"with --recipe {recipe} {_usual_method(recipe)}" for recipe in USUAL)
+        + ")",
     )
     defaults = beneath(settings_class, {}, None)
     for field in dataclasses.fields(settings_class):
         kind = typing.get_type_hints(settings_class)[field.name]
         _add_option(parser, field, kind, defaults.get(field.name, field.default))
     return parser
+
+
+def _usual_method(recipe: str) -> str:
+    """What a recipe trains by itself, for the help."""
+    method, ingredients = USUAL[recipe]
+    brought = ", ".join(f"{name} {' '.join(value)}" for name, value in ingredients.items())
+    return f"{method} with {brought}, but moe where an option about tasks is given"
 
 
 def _add_option(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], kind: Any, usual: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from keras_gssl.runs.presets import USUAL
 from keras_gssl.runs.settings import Settings, TrainingSettings
 
 #: What each method of the paper's tables fixes; everything else keeps its value.
@@ -29,20 +30,17 @@ OF_TASKS = {
 
 
 def beneath(settings_class: type[Settings], given: Mapping[str, Any], method: str | None) -> dict[str, Any]:
-    """The settings beneath those that are given.
-
-    The recipe's; and with the recipe that is best for this kind of experiment those of the method and of what goes with
-    it that are, unless a method or anything about pretext tasks is given.
+    """The settings beneath those that are given: the recipe's, and those of its usual method and of what goes with that
+    one, unless a method or anything about pretext tasks is given.
     """
     epochs, recipe = given.get("epochs"), given.get("recipe", settings_class.default_recipe)
     # What else the epochs are, is refused later.
     values = settings_class.preset(recipe, epochs if isinstance(epochs, int) and epochs > 0 else None)
-    chosen = recipe != settings_class.default_recipe or method is not None or not OF_TASKS.isdisjoint(given)
-    usual = None if chosen else settings_class.default_method
-    if usual is None:
+    if recipe not in USUAL or method is not None or not OF_TASKS.isdisjoint(given):
         return values
+    usual, ingredients = USUAL[recipe]
     kept = all(given.get(name, value) == value for name, value in METHODS[usual].items())
-    return {**values, **METHODS[usual], **(settings_class.default_ingredients if kept else {})}
+    return {**values, **METHODS[usual], **(ingredients if kept else {})}
 
 
 def apply_method(

@@ -55,6 +55,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+#: What a recipe trains where neither a method nor anything about pretext tasks is asked for, and what goes with that
+#: method: other losses lost accuracy by RandAugment on photographs. Without an entry it has tasks and gate.
+USUAL: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "fast": ("balanced", {"augmentations": ("randaugment",)}),
+}
 
 #: Epochs at the beginning and at the end of a run that a recipe sets.
 STAGES = ("warmup_epochs", "plain_epochs", "retrain_epochs")

@@ -168,11 +168,8 @@ class TrainingSettings:
 
     #: Length of the run for which `drop_epochs` and `reweight_epoch` are given.
     full_epochs = 200
-    #: What is trained where nothing is given that chooses: a recipe, and a method other than the recipe's own.
+    #: What lies beneath the settings where no recipe is given.
     default_recipe: ClassVar[str] = "paper"
-    default_method: ClassVar[str | None] = None
-    #: What goes with that method, where neither it nor another was asked for.
-    default_ingredients: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def preset(cls, recipe: str, epochs: int | None = None) -> dict[str, Any]:

@@ -140,6 +140,17 @@ def test_what_own_pictures_are_trained_with():
     assert describe_settings(own("--gating", "frozen")) == "recipe fast, method moe; gating=frozen"
 
 
+def test_a_recipe_has_a_method_of_its_own_unless_another_is_asked_for():
+    fast = read("--recipe", "fast")
+    assert (fast.method, fast.augmentations, fast.epochs) == ("balanced", ("randaugment",), 50)
+    for argv in (["--method", "moe"], ["--draw", "one"]):
+        gated = read("--recipe", "fast", *argv)
+        assert (gated.method, gated.gating, gated.augmentations) == ("moe", "look-ahead", ())
+    best = read("--recipe", "best")
+    assert (best.method, best.augmentations) == ("moe", ("autoaugment", "cutout"))
+    assert read().method == "moe" and read().augmentations == ()
+
+
 @pytest.mark.parametrize(
     "argv", [["--recipe", "fast", "--drop-epochs", "5"], ["--recipe", "fast", "--reweight-epoch", "3"]]
 )
