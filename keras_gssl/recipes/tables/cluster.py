@@ -13,8 +13,9 @@ from keras_gssl.extras import extra
 from keras_gssl.recipes.catalogue import RECIPES
 from keras_gssl.recipes.tables.grid import Run
 from keras_gssl.recipes.tables.outcome import RETRIES, Outcome, arguments, finished, log_file
+from keras_gssl.sharing import RUNS_AT_ONCE
 
-PASSED_ON = ("TFDS_DATA_DIR", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "KERAS_HOME")
+PASSED_ON = ("TFDS_DATA_DIR", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "KERAS_HOME", RUNS_AT_ONCE)
 
 
 def run_on_ray(
