@@ -7,6 +7,8 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 
+from keras_gssl.errors import UserError
+
 
 def usable_cores() -> list[int]:
     """Their numbers: schedulers of clusters, cores set for a container and `taskset` leave a process some of them.
@@ -40,11 +42,13 @@ def runs_at_once() -> int:
     """How many runs share the machine's memory, this one among them: whoever begins several says so in the environment.
 
     Raises:
-        ValueError: The environment says something else.
+        UserError: The environment says something else.
     """
     given = os.environ.get(RUNS_AT_ONCE, "1")
     if not given.isdecimal() or not int(given):
-        raise ValueError(f"{RUNS_AT_ONCE} in the environment must be a whole number of at least 1, received {given!r}")
+        raise UserError(
+            f"{RUNS_AT_ONCE} in the environment must be a whole number from 1, received {given!r}: mend it."
+        )
     return int(given)
 
 

@@ -15,7 +15,6 @@ PACKAGE = ROOT / "keras_gssl"
 FLOORS = [
     {
         "version",
-        "sharing",
         "files",
         "lazy",
         "quiet_tensorflow",
@@ -30,7 +29,7 @@ FLOORS = [
         "class_groups",
     },
     {"errors"},
-    {"backend", "extras", "downloads"},
+    {"backend", "extras", "downloads", "sharing"},
     {"devices", "losses", "draws"},
     {"layers", "metrics", "optimizers", "schedules", "callbacks", "probabilities"},
     {"pretext"},

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from keras_gssl.data.pictures import files
+from keras_gssl.errors import UserError
 from keras_gssl.sharing import RUNS_AT_ONCE, held_to, runs_at_once, usable_cores
 
 
@@ -27,5 +28,5 @@ def test_runs_at_once_share_the_memory(monkeypatch):
     with held_to([], 3) as environment:
         assert environment[RUNS_AT_ONCE] == "6", "three of each of two"
     monkeypatch.setenv(RUNS_AT_ONCE, "many")
-    with pytest.raises(ValueError, match="must be a whole number of at least 1, received 'many'"):
+    with pytest.raises(UserError, match="must be a whole number from 1, received 'many'"):
         runs_at_once()
