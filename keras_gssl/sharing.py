@@ -47,7 +47,7 @@ def runs_at_once() -> int:
     given = os.environ.get(RUNS_AT_ONCE, "1")
     if not given.isdecimal() or not int(given):
         raise UserError(
-            f"{RUNS_AT_ONCE} in the environment must be a whole number from 1, or absent; received {given!r}."
+            f"{RUNS_AT_ONCE} in the environment must be a whole number from 1 or absent, received {given!r}."
         )
     return int(given)
 

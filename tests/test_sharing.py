@@ -28,5 +28,5 @@ def test_runs_at_once_share_the_memory(monkeypatch):
     with held_to([], 3) as environment:
         assert environment[RUNS_AT_ONCE] == "6", "three of each of two"
     monkeypatch.setenv(RUNS_AT_ONCE, "many")
-    with pytest.raises(UserError, match="must be a whole number from 1, or absent; received 'many'"):
+    with pytest.raises(UserError, match="must be a whole number from 1 or absent, received 'many'"):
         runs_at_once()
