@@ -33,8 +33,9 @@ def run_here(runs: Sequence[Run], folders: Path, jobs: int = 1) -> Iterator[Outc
     Yields:
         Outcomes, in the order in which the runs end.
     """
-    jobs = min(jobs, sum(not RunFolder(folders / run.name).metrics.exists() for run in runs))
-    waiting = deque(_Training(run, folders / run.name, max(1, jobs)) for run in runs)
+    missing = sum(not RunFolder(folders / run.name).metrics.exists() for run in runs)
+    jobs = max(1, min(jobs, missing))
+    waiting = deque(_Training(run, folders / run.name, jobs) for run in runs)
     going: list[_Training] = []
     free = shares_of(usable_cores(), jobs) if jobs > 1 else [[]]
     with _ending_in_good_order(going):

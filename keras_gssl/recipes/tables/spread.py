@@ -16,7 +16,7 @@ from keras_gssl.recipes.tables.runner import run_here
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N",
-        help="runs at once on this machine, each on its share of the cores and with memory of its own (default: 1)",
+        help="runs at once on this machine, each on its share of cores and memory (default: 1)",
     )  # fmt: skip
     parser.add_argument("--ray", metavar="ADDRESS", help="spread the runs over a Ray cluster: its address, or auto")
     parser.add_argument("--cpus-per-run", type=float, default=1.0, help="CPU cores of a run on Ray (default: 1)")
